@@ -1,0 +1,10 @@
+"""The parts that architectures share, each written once. Needs torch, and nothing else of zoo."""
+
+from zoo.nn.activation import activation
+from zoo.nn.attention import Attention, attend
+from zoo.nn.cache import LayerCache
+from zoo.nn.feed_forward import FeedForward
+from zoo.nn.rotary import Rotary
+from zoo.nn.segments import Segments
+
+__all__ = ["Attention", "FeedForward", "LayerCache", "Rotary", "Segments", "activation", "attend"]
