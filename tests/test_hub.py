@@ -29,7 +29,7 @@ from zoo.errors import (
     ZooError,
     ZooWarning,
 )
-from zoo.hub import Checkpoint, cached, fetch, find_cached, plan, remove, verify
+from zoo.hub import Checkpoint, cached, facts, fetch, find_cached, plan, remove, verify
 from zoo.hub.files import needed
 
 ROOT = Path(__file__).parent.parent
@@ -205,6 +205,18 @@ def test_fetch_brings_the_needed_files_and_no_others(hub: HubServer, tmp_path: P
     assert read(checkpoint) == {path: FILES[path] for path in NEEDED}
     assert checkpoint.revision == hub.commit("org/model")
     assert sorted(hub.sent) == sorted([LISTING, *NEEDED])
+
+
+def test_the_facts_for_a_lock_are_sha256_also_of_small_files(
+    hub: HubServer, tmp_path: Path
+) -> None:
+    commit, files = facts(Source("hf", "org/model"), cache_dir=tmp_path, endpoint=hub.url)
+
+    assert files == tuple(pin(path, FILES[path]) for path in NEEDED)
+    # What they pin can be fetched as pinned.
+    pinned = fetch(model(commit, files=files), cache_dir=tmp_path, endpoint=hub.url)
+    assert pinned.revision == commit
+    assert read(pinned) == {path: FILES[path] for path in NEEDED}
 
 
 def test_a_pinned_commit_that_is_here_asks_for_nothing(hub: HubServer, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from zoo.entry import Entry
+from zoo.entry import Entry, File, Source
 from zoo.errors import (
     CacheError,
     CheckpointError,
@@ -34,6 +34,8 @@ from zoo.hub.files import (
     require_model,
 )
 from zoo.hub.remote import Hub, UnreachableError
+
+_SHA256 = 64  # hex digits
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,49 @@ def plan(
         PlannedFile(file.path, file.size, repository.has(commit, file))
         for file in _wanted(entry, listed)
     ]
+
+
+def facts(
+    source: Source, *, cache_dir: Path | None = None, endpoint: str | None = None
+) -> tuple[str, tuple[File, ...]]:
+    """Ask the hub what `zoo registry lock` writes: the commit, and each needed file's checksum.
+
+    The hub knows the sha256 of large files; small ones are downloaded and hashed here.
+
+    Args:
+        source: An ``hf`` source; without a revision the newest commit of ``main``.
+        cache_dir: The cache; by default as for ``fetch``.
+        endpoint: The hub; by default as for ``fetch``.
+
+    Raises:
+        ZooError: As ``fetch`` does when it has to download.
+    """
+    from zoo.hub.transfer import download
+
+    entry = Entry(str(source), architecture="", source=source)
+    repository, hub = _repository(entry, cache_dir), _hub(endpoint)
+    commit, listed = hub.files(repository.id, source.revision)
+    wanted = _wanted(entry, listed)
+    small = [file for file in wanted if not _is_sha256(file.etag)]
+    missing = [file for file in small if not repository.has(commit, file)]
+    if missing:
+        names = {file.path: file.etag for file in missing if is_checksum(file.etag)}
+        download(hub, repository, commit, missing, checksums=names, progress=False, workers=4)
+    snapshot = repository.snapshot(commit)
+    return commit, tuple(
+        File(
+            file.path,
+            file.size,
+            file.etag
+            if file.etag and _is_sha256(file.etag)
+            else checksum(snapshot / file.path, like="0" * _SHA256),
+        )
+        for file in wanted
+    )
+
+
+def _is_sha256(etag: str | None) -> bool:
+    return is_checksum(etag) and len(etag) == _SHA256
 
 
 def find_cached(entry: Entry, *, cache_dir: Path | None = None) -> Checkpoint | None:
