@@ -1,0 +1,95 @@
+"""Our reader of ``.model`` files against the sentencepiece library, on models it trains here."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import pytest
+import sentencepiece
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import XLMRobertaTokenizer
+
+from zoo.checkpoint import Files
+from zoo.errors import CheckpointError
+from zoo.text.sentencepiece import read_sentencepiece
+from zoo.text.tokenizer import load_tokenizer
+
+NAME = "sentencepiece.bpe.model"
+ODD_TEXTS = [
+    "  two  spaces ",
+    "\uff46\uff55\uff4c\uff4c width ①",
+    "ligature ﬁne",
+    "a\ttab",
+    "été",
+    "猫が好き。",
+    "a😀b",
+]
+
+
+def train(folder: Path, kind: Literal["unigram", "bpe"]) -> Path:
+    generator = random.Random(0)
+    words = [
+        "".join(generator.choices("abcdefghij", k=generator.randint(1, 6))) for _ in range(500)
+    ]
+    lines = [" ".join(generator.choices(words, k=8)) for _ in range(500)] + [
+        "猫 が 好き だ 。"
+    ] * 20
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines),
+        model_prefix=str(folder / "model"),
+        vocab_size=300,
+        model_type=kind,
+        minloglevel=2,
+    )
+    return (folder / "model.model").rename(folder / NAME)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(tmp_path_factory.mktemp("unigram"), "unigram")
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=st.text("abcdefghij \uff46①é猫😀\t", min_size=1).filter(str.strip))
+def test_pieces_equal_the_librarys(model: Path, text: str) -> None:
+    library = sentencepiece.SentencePieceProcessor(model_file=str(model))
+    ours = read_sentencepiece(model)
+
+    pieces = ours.backend(ours.pieces, unknown=0).encode(text)
+
+    assert pieces.ids == library.encode(text)
+
+
+def test_xlm_r_tokens_equal_those_of_transformers(model: Path) -> None:
+    ours = load_tokenizer(Files({NAME: model}, "xlm-r"))
+    theirs = XLMRobertaTokenizer.from_pretrained(model.parent)
+
+    assert ours.mask_token == "<mask>"
+    for text in [*ODD_TEXTS, "abc <mask> def"]:
+        assert ours.backend.encode(text).ids == theirs(text)["input_ids"], text
+    pair = ours.backend.encode("abc", "def").ids
+    assert pair == theirs("abc", "def")["input_ids"]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda x: x[: len(x) // 2], lambda x: b"\xff" * 40, lambda x: b""]
+)
+def test_a_damaged_file_is_named(
+    model: Path, tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    path = tmp_path / NAME
+    path.write_bytes(damage(model.read_bytes()))
+
+    with pytest.raises(CheckpointError, match=rf"^{NAME} is (damaged|no) .*sentencepiece model"):
+        read_sentencepiece(path)
+
+
+def test_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
+    path = train(tmp_path, "bpe")
+
+    with pytest.raises(CheckpointError, match="of the unigram kind"):
+        read_sentencepiece(path)

@@ -1,0 +1,69 @@
+"""zoo: one registry, one command, one plugin contract for every Transformer family.
+
+::
+
+    import zoo
+
+    zoo.list_models("bert*", task="fill-mask")      # entries; imports no torch
+    zoo.show("tiny-bert")
+    model = zoo.load("tiny-bert")
+    model.fill_mask("A man rides a [MASK].")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import ZooError, ZooWarning
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from zoo.entry import Entry
+    from zoo.model import Model, load
+
+__version__ = "0.1.0"
+__all__ = ["Model", "ZooError", "ZooWarning", "__version__", "list_models", "load", "show"]
+
+
+def list_models(
+    pattern: str = "*",
+    *,
+    task: str | None = None,
+    language: str | None = None,
+    license: str | None = None,
+    architecture: str | None = None,
+    registries: Sequence[Path] = (),
+) -> list[Entry]:
+    """Return the registry's entries whose name or alias matches a glob, sorted by name.
+
+    Raises:
+        RegistryError: A registry file breaks a rule.
+    """
+    from zoo.registry import load_registry
+
+    return load_registry(registries).select(
+        pattern, task=task, language=language, license=license, architecture=architecture
+    )
+
+
+def show(name: str, *, registries: Sequence[Path] = ()) -> Entry:
+    """Return one entry, by name or alias.
+
+    Raises:
+        UnknownModelError: No registry has it; the message suggests the close ones.
+        RegistryError: A registry file breaks a rule.
+    """
+    from zoo.registry import load_registry
+
+    return load_registry(registries).find(name)
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 (whatever it is)
+    # What needs torch is imported when it is first used.
+    if name in ("Model", "load"):
+        from zoo import model
+
+        return getattr(model, name)
+    raise AttributeError(f"module 'zoo' has no attribute {name!r}")

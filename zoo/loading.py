@@ -1,0 +1,176 @@
+"""From an entry to a network with its weights on a device, and its preprocessor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import CheckpointError, DeviceError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from zoo.checkpoint import Files
+    from zoo.entry import Entry
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model that is ready to run: in eval mode, without gradients.
+
+    ``architecture`` is the plugin's; ``preprocessor`` and ``network`` are of its own types, which
+    the tasks it claims know how to use. ``compiled`` says that torch compiles the network at its
+    first use, and again for inputs of a new kind.
+    """
+
+    entry: Entry
+    architecture: Any
+    network: nn.Module
+    preprocessor: Any
+    device: torch.device
+    dtype: torch.dtype
+    revision: str | None
+    compiled: bool
+
+
+def load(
+    entry: Entry,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    compile: bool = False,
+    offline: bool | None = None,
+    progress: bool = False,
+) -> Loaded:
+    """Fetch an entry's files and build its network from them.
+
+    The network is built without memory (on torch's meta device); then each tensor of the
+    memory-mapped files takes its place. Nothing is ever initialised at random: a tensor that is
+    missing, left over or of another shape is an error.
+
+    Args:
+        entry: From a registry, or a source named directly.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        dtype: ``auto``, ``float32``, ``bfloat16`` or ``float16``.
+        compile: Whether torch compiles the network at its first use.
+        offline: True to ask no network; None to follow ``HF_HUB_OFFLINE``.
+        progress: Whether downloads show bars on standard error.
+
+    Raises:
+        ZooError: Of many kinds; see `zoo.errors`.
+    """
+    import torch
+
+    from zoo import hub, plugins, runtime
+    from zoo.checkpoint import Files, open_tensors
+
+    place = runtime.resolve_device(device)
+    format_ = runtime.resolve_dtype(dtype, place)
+    checkpoint = hub.fetch(entry, offline=offline, progress=progress)
+    files = Files(checkpoint.files, str(entry.source))
+    published = files.json("config.json")
+    if entry.architecture:
+        architecture = plugins.find_architecture(entry.architecture)
+    else:
+        architecture = plugins.architecture_for(_model_type(published, files))
+    if published.get("model_type") not in architecture.model_types:
+        raise CheckpointError(
+            f"{entry.source}: config.json has model_type {published.get('model_type')!r}; "
+            f"architecture {architecture.name!r} reads {', '.join(architecture.model_types)}"
+        )
+
+    config = plugins.import_part(architecture, "config")(published)
+    try:
+        network = _without_weights(plugins.import_part(architecture, "build"), config)
+    except (ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{entry.source}: config.json makes no network: {error}") from error
+    weight_map = plugins.import_part(architecture, "weights")(config)
+    preprocessor = plugins.import_part(architecture, "preprocessor")(files, config)
+    _check(entry, config, preprocessor)
+
+    try:
+        tensors = open_tensors(files, place)
+        state = weight_map.load(tensors, network.state_dict(), source=str(entry.source))
+        # One parameter for tensors that share memory, so that tied ones stay tied.
+        parameters = {
+            id(tensor): torch.nn.Parameter(tensor.to(format_), requires_grad=False)
+            for tensor in state.values()
+        }
+    except torch.OutOfMemoryError as error:
+        raise DeviceError(
+            f"{entry.name} does not fit into the memory of {place}; "
+            "use a smaller --dtype or --device cpu"
+        ) from error
+    network.load_state_dict(
+        {name: parameters[id(tensor)] for name, tensor in state.items()}, strict=True, assign=True
+    )
+    network.eval().requires_grad_(False)  # assign=True brings the flag of the meta tensors back
+    if compile:
+        getattr(network, "encoder", network).compile(dynamic=True)
+    return Loaded(
+        entry,
+        architecture,
+        network,
+        preprocessor,
+        place,
+        format_,
+        checkpoint.revision,
+        compiled=compile,
+    )
+
+
+def _without_weights(build: Callable[[Any], nn.Module], config: object) -> nn.Module:
+    """Build a network on the meta device, which has shapes and no memory.
+
+    Layers initialise themselves when they are made. On the meta device that computes nothing, yet
+    the first call imports torch's whole symbolic machinery, over a second; so it is left out.
+    """
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    class NoInitialisation(TorchFunctionMode):
+        def __torch_function__(
+            self,
+            func: Callable[..., object],
+            types: object,
+            args: Sequence[object] = (),
+            kwargs: Mapping[str, object] | None = None,
+        ) -> object:
+            kwargs = kwargs or {}
+            if getattr(func, "__module__", "") == "torch.nn.init":
+                return kwargs["tensor"] if "tensor" in kwargs else args[0]
+            return func(*args, **kwargs)
+
+    with torch.device("meta"), NoInitialisation():
+        return build(config)
+
+
+def _model_type(published: Mapping[str, Any], files: Files) -> str:
+    model_type = published.get("model_type")
+    if not isinstance(model_type, str):
+        raise CheckpointError(
+            f"{files.source}: config.json has no model_type, so zoo cannot tell the architecture; "
+            "add an entry to a registry file that names it"
+        )
+    return model_type
+
+
+def _check(entry: Entry, config: object, preprocessor: object) -> None:
+    """Refuse a checkpoint whose files differ from what the registry says of them.
+
+    A fact is a field of the architecture's config, or one that the preprocessor lists in ``facts``.
+    """
+    facts = {**vars(config), **getattr(preprocessor, "facts", {})}
+    for key, value in entry.checkpoint.items():
+        if key not in facts:
+            raise CheckpointError(
+                f"{entry.origin}: {entry.name} says {key} is {value!r}, but architecture "
+                f"{entry.architecture!r} has no such fact; it has {', '.join(sorted(facts))}"
+            )
+        if facts[key] != value:
+            raise CheckpointError(
+                f"{entry.name}: the registry says {key} is {value!r}, the files say "
+                f"{facts[key]!r}; they are of another revision, or the entry is wrong"
+            )

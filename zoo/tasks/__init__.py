@@ -1,0 +1,44 @@
+"""What models do: each task takes inputs of one kind and returns typed results, in order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import TaskError
+
+if TYPE_CHECKING:
+    from zoo.loading import Loaded
+
+# The part of a network that each task needs; networks without the head for a task lack it.
+PARTS = {
+    "fill-mask": "predict",
+    "text-classification": "classify",
+    "zero-shot-classification": "classify",
+    "feature-extraction": "encoder",
+}
+
+
+def able(loaded: Loaded) -> list[str]:
+    """The tasks that a loaded model can do: its architecture claims them, its head serves them."""
+    return [
+        task for task in loaded.architecture.tasks if hasattr(loaded.network, PARTS.get(task, ""))
+    ]
+
+
+def require(loaded: Loaded, task: str) -> Any:  # noqa: ANN401 (the task knows its type)
+    """The part of the network that a task needs.
+
+    Raises:
+        TaskError: The architecture does not do the task, or this checkpoint has no head for it.
+    """
+    tasks = able(loaded)
+    if task in tasks:
+        return getattr(loaded.network, PARTS[task])
+    reason = (
+        "its checkpoint has no head for it"
+        if task in loaded.architecture.tasks
+        else f"architecture {loaded.architecture.name!r} does not"
+    )
+    raise TaskError(
+        f"{loaded.entry.name} cannot do {task}: {reason}; it can do {', '.join(tasks) or 'nothing'}"
+    )

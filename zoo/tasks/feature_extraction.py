@@ -1,0 +1,93 @@
+"""``feature-extraction``: vectors for texts or for their tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import get_args
+
+import torch
+from torch import Tensor
+
+from zoo.errors import UsageError
+from zoo.loading import Loaded
+from zoo.tasks import require
+from zoo.tasks.encoding import encode
+from zoo.text import TokenBatch
+from zoo.text.pooling import Mode
+from zoo.text.preprocessor import text_preprocessor
+
+TASK = "feature-extraction"
+
+
+def embed(
+    loaded: Loaded,
+    texts: Sequence[str],
+    *,
+    pooling: Mode | None = None,
+    normalize: bool | None = None,
+    prompt: str | None = None,
+    batch_tokens: int | None = None,
+) -> Tensor:
+    """Embed each text as one vector of C numbers.
+
+    Args:
+        loaded: Its network has an ``encoder``.
+        texts: n of them.
+        pooling: ``mean``, ``cls`` or ``max`` over a text's tokens; by default what the checkpoint
+            was trained with, the mean if it does not say.
+        normalize: Whether vectors have length 1; by default as the checkpoint says.
+        prompt: Put before each text, such as E5's ``"query: "``; by default the checkpoint's own.
+        batch_tokens: At most so many tokens a batch.
+
+    Returns:
+        (n, C) in float32 on the CPU.
+
+    Raises:
+        InputError: A text is empty.
+        TaskError: The model has no encoder of texts.
+        UsageError: There is no such pooling.
+    """
+    require(loaded, TASK)
+    if pooling is not None and pooling not in get_args(Mode):
+        raise UsageError(f"no pooling {pooling!r}; expected one of {', '.join(get_args(Mode))}")
+    published = text_preprocessor(loaded.preprocessor).pooling
+    pool = replace(
+        published,
+        mode=pooling or published.mode,
+        normalize=published.normalize if normalize is None else normalize,
+    )
+    prompted = _prompted(loaded, texts, prompt)
+
+    def read(hidden: Tensor, batch: TokenBatch) -> Sequence[Tensor]:
+        return pool(hidden, batch).cpu().unbind()
+
+    vectors = encode(loaded, prompted, read, batch_tokens=batch_tokens)
+    return torch.stack(vectors) if vectors else torch.empty(0, 0)
+
+
+def embed_tokens(
+    loaded: Loaded,
+    texts: Sequence[str],
+    *,
+    prompt: str | None = None,
+    batch_tokens: int | None = None,
+) -> list[Tensor]:
+    """Embed each token of each text: for a text of L tokens (L, C), float32 on the CPU.
+
+    Special tokens are tokens too: the first vector is that of ``[CLS]``. Arguments and errors are
+    those of `embed`.
+    """
+    require(loaded, TASK)
+
+    def read(hidden: Tensor, batch: TokenBatch) -> list[Tensor]:
+        return [row.float().cpu() for row in batch.rows(hidden)]
+
+    return encode(loaded, _prompted(loaded, texts, prompt), read, batch_tokens=batch_tokens)
+
+
+def _prompted(loaded: Loaded, texts: Sequence[str], prompt: str | None) -> Sequence[str]:
+    """The texts after a prompt, by default the checkpoint's own."""
+    if prompt is None:
+        prompt = text_preprocessor(loaded.preprocessor).pooling.prompt
+    return [prompt + text for text in texts] if prompt else texts

@@ -1,0 +1,96 @@
+"""``zero-shot-classification``: any labels, by a model that knows what follows from a text.
+
+Each label becomes a sentence, and the model says whether the text entails it.
+Yin et al., "Benchmarking Zero-shot Text Classification", 2019. https://arxiv.org/abs/1909.00161
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zoo.errors import TaskError, UsageError
+from zoo.loading import Loaded
+from zoo.tasks import require
+from zoo.tasks.encoding import encode
+from zoo.tasks.text_classification import Classified, ranked
+from zoo.text import TokenBatch
+
+TASK = "zero-shot-classification"
+TEMPLATE = "This example is {}."
+
+
+def zero_shot(
+    loaded: Loaded,
+    texts: Sequence[str],
+    labels: Sequence[str],
+    *,
+    template: str = TEMPLATE,
+    multi_label: bool = False,
+    batch_tokens: int | None = None,
+) -> list[Classified]:
+    """Classify each text with labels that the model was not trained on.
+
+    A label's score is how much more the text entails ``template`` with this label than with the
+    others (a softmax over labels); with ``multi_label``, how much more it entails than contradicts
+    it.
+
+    Args:
+        loaded: A classifier trained on natural language inference.
+        texts: n of them.
+        labels: K different ones.
+        template: A sentence with ``{}`` where the label goes.
+        multi_label: Whether several labels may hold at once.
+        batch_tokens: At most so many tokens a batch.
+
+    Raises:
+        InputError: A text or label is empty.
+        TaskError: The model is no classifier, or its classes do not say which is entailment.
+        UsageError: No labels, a label twice, or a template without ``{}``.
+    """
+    if not labels or len(set(labels)) != len(labels):
+        raise UsageError(
+            f"expected one or more different labels, got {', '.join(labels) or 'none'}"
+        )
+    if "{}" not in template:
+        raise UsageError(f"template {template!r} has no {{}} for the label")
+    head = require(loaded, TASK)
+    entailment, contradiction = _indices(loaded)
+
+    def read(hidden: Tensor, batch: TokenBatch) -> Sequence[Tensor]:
+        return head(batch.first(hidden)).float().cpu().unbind()  # (classes,) each
+
+    hypotheses = [template.replace("{}", label) for label in labels]
+    pairs = encode(loaded, list(product(texts, hypotheses)), read, batch_tokens=batch_tokens)
+    logits = torch.stack(pairs).unflatten(0, (len(texts), len(labels)))  # (n, K, classes)
+    if multi_label or len(labels) == 1:
+        scores = logits[:, :, [contradiction, entailment]].softmax(dim=2)[:, :, 1]
+    else:
+        scores = logits[:, :, entailment].softmax(dim=1)  # (n, K)
+    return [
+        Classified(text, ranked(labels, row))
+        for text, row in zip(texts, scores.tolist(), strict=True)
+    ]
+
+
+def _indices(loaded: Loaded) -> tuple[int, int]:
+    """The classes that mean entailment and contradiction, as the checkpoint names them.
+
+    Raises:
+        TaskError: The names do not tell; a guess would score the wrong class.
+    """
+    network: Any = loaded.network
+    labels = [label.lower() for label in network.labels]
+    entailment = [n for n, label in enumerate(labels) if label.startswith("entail")]
+    # A two-class model calls it "not entailment".
+    contradiction = [n for n, label in enumerate(labels) if label.startswith(("contra", "not"))]
+    if len(entailment) != 1 or len(contradiction) != 1:
+        raise TaskError(
+            f"{loaded.entry.name} cannot do {TASK}: its classes are {', '.join(labels)}; "
+            "one must be named entailment and one contradiction"
+        )
+    return entailment[0], contradiction[0]

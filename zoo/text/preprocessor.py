@@ -1,0 +1,108 @@
+"""From texts to encodings: what tasks on text ask of a checkpoint."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from zoo.checkpoint import Files
+from zoo.errors import CheckpointError, InputError, ZooWarning
+from zoo.text.pooling import Pooling, load_pooling
+from zoo.text.tokenizer import Tokenizer, load_tokenizer
+
+if TYPE_CHECKING:
+    import tokenizers
+
+# tokenizer_config.json writes 1e30 for "no limit".
+_NO_LIMIT = 10**9
+
+
+class TextConfig(Protocol):
+    """What the preprocessor asks of a network's config."""
+
+    @property
+    def vocabulary(self) -> int:
+        """How many tokens the network knows."""
+
+    @property
+    def max_length(self) -> int:
+        """The most tokens that the network has positions for."""
+
+
+@dataclass(frozen=True)
+class TextPreprocessor:
+    """A tokenizer, and how the model wants its texts.
+
+    ``max_length`` counts tokens, special ones included.
+    """
+
+    tokenizer: Tokenizer
+    max_length: int
+    pooling: Pooling
+
+    def encode(self, texts: Sequence[str] | Sequence[tuple[str, str]]) -> list[tokenizers.Encoding]:
+        """Tokenize texts, or pairs of texts; warn of what is cut.
+
+        Raises:
+            InputError: A text is empty.
+        """
+        for number, text in enumerate(texts, start=1):
+            for part in (text,) if isinstance(text, str) else text:
+                if not part.strip():
+                    which = f"text {number} of {len(texts)}" if len(texts) > 1 else "the text"
+                    raise InputError(f"{which} is empty; expected at least one word")
+        encodings = self.tokenizer.encode(texts, max_length=self.max_length)
+        cut = [_tokens_cut(encoding) for encoding in encodings if encoding.overflowing]
+        if cut:
+            count = "1 text is" if len(cut) == 1 else f"{len(cut)} texts are"
+            warnings.warn(
+                f"{count} longer than the model's {self.max_length} tokens; "
+                f"cut {sum(cut):,} tokens at the end",
+                ZooWarning,
+                stacklevel=2,
+            )
+        return encodings
+
+
+def _tokens_cut(encoding: tokenizers.Encoding) -> int:
+    """How many tokens of the first text did not fit."""
+    return sum(part.sequence_ids.count(0) for part in encoding.overflowing)
+
+
+def load_preprocessor(files: Files, config: TextConfig) -> TextPreprocessor:
+    """Read tokenizer, length limit and pooling from a checkpoint.
+
+    The limit is sentence-transformers' if its file is there, else the tokenizer's, and never more
+    than the network has positions for. The truncation inside ``tokenizer.json`` is not it: there
+    all-MiniLM-L6-v2 says 128 while its authors mean 256.
+
+    Raises:
+        CheckpointError: The tokenizer is missing, damaged, or larger than the network's vocabulary.
+    """
+    tokenizer = load_tokenizer(files)
+    tokens = tokenizer.backend.get_vocab_size()
+    if tokens > config.vocabulary:
+        raise CheckpointError(
+            f"{files.source}: the tokenizer has {tokens} tokens, "
+            f"but the network knows {config.vocabulary} only"
+        )
+    published = files.json("sentence_bert_config.json").get("max_seq_length")
+    if published is None:
+        published = files.json("tokenizer_config.json").get("model_max_length")
+    max_length = config.max_length
+    if isinstance(published, int | float) and 2 < published < _NO_LIMIT:
+        max_length = min(max_length, int(published))
+    return TextPreprocessor(tokenizer, max_length, load_pooling(files))
+
+
+def text_preprocessor(preprocessor: Any) -> TextPreprocessor:  # noqa: ANN401 (a plugin made it)
+    """The preprocessor as one for text.
+
+    Raises:
+        TypeError: The architecture claims a task on text, but brings another preprocessor.
+    """
+    if not isinstance(preprocessor, TextPreprocessor):
+        raise TypeError(f"tasks on text need a TextPreprocessor, not {type(preprocessor).__name__}")
+    return preprocessor

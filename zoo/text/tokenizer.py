@@ -1,0 +1,217 @@
+"""Tokenizers, by the Rust library that wrote ``tokenizer.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.checkpoint import Files
+from zoo.errors import CheckpointError, InputError
+from zoo.text.sentencepiece import read_sentencepiece
+
+if TYPE_CHECKING:
+    import tokenizers
+
+# How byte-level BPE and sentencepiece mark a token that begins a word.
+_WORD_STARTS = ("Ġ", "▁")
+
+
+class Tokenizer:
+    """Text to token numbers, and back.
+
+    Args:
+        backend: Of the tokenizers library; what it was saved with of truncation and padding is
+            dropped, since those depend on the use, not on the vocabulary.
+        mask_token: What stands for a hidden token, if the vocabulary has such a thing.
+        source: What the checkpoint is called in messages.
+    """
+
+    def __init__(
+        self, backend: tokenizers.Tokenizer, *, mask_token: str | None, source: str
+    ) -> None:
+        backend.no_truncation()
+        backend.no_padding()
+        self.backend = backend
+        self.mask_token = mask_token
+        self.mask_id = None if mask_token is None else backend.token_to_id(mask_token)
+        if mask_token is not None and self.mask_id is None:
+            raise CheckpointError(f"{source}: mask token {mask_token!r} is not in the vocabulary")
+
+    def encode(
+        self, texts: Sequence[str] | Sequence[tuple[str, str]], *, max_length: int
+    ) -> list[tokenizers.Encoding]:
+        """Tokenize texts, or pairs of texts, with the special tokens the model was trained with.
+
+        What exceeds ``max_length`` tokens is cut from the end of the (first) text and kept in the
+        encoding's ``overflowing``.
+
+        Raises:
+            InputError: The second text of a pair leaves no room for the first.
+        """
+        self.backend.enable_truncation(max_length, strategy="only_first")
+        try:
+            return self.backend.encode_batch(list(texts))
+        except Exception as error:  # the Rust library raises no narrower type
+            if "truncat" not in str(error).lower():
+                raise
+            raise InputError(
+                f"a pair's second text does not fit into {max_length} tokens beside the first; "
+                "shorten it"
+            ) from error
+
+    def word_ids(self, word: str) -> list[int]:
+        """The tokens of a word as it stands after a space, without special ones."""
+        number = self.backend.token_to_id(word)
+        if number is not None:
+            return [number]
+        encoding = self.backend.encode(f" {word}", add_special_tokens=False)
+        return [token for token in encoding.ids if self.word(token)]
+
+    def word(self, token: int) -> str:
+        """One token as a person reads it: without the mark of a word's beginning."""
+        return self.backend.decode([token], skip_special_tokens=False).strip()
+
+    def fill(self, text: str, gap: int, token: int) -> str:
+        """The text with its mask number ``gap``, counted from 0, replaced by a token."""
+        masks = str(self.mask_token)
+        parts = text.split(masks)
+        before, after = masks.join(parts[: gap + 1]), masks.join(parts[gap + 1 :])
+        piece = str(self.backend.id_to_token(token))
+        if piece.startswith("##"):  # WordPiece's mark of a word that goes on
+            return f"{before.rstrip()}{piece[2:]}{after}"
+        if not piece.startswith(_WORD_STARTS):
+            return f"{before}{self.word(token)}{after}"
+        space = " " if before.strip() else ""
+        return f"{before.rstrip()}{space}{self.word(token)}{after}"
+
+
+def load_tokenizer(files: Files) -> Tokenizer:
+    """Read ``tokenizer.json``, or build a tokenizer from the vocabulary files of older days.
+
+    Raises:
+        CheckpointError: There is none, or it is damaged.
+    """
+    import tokenizers
+
+    settings = files.json("tokenizer_config.json")
+    if path := files.path("tokenizer.json"):
+        try:
+            backend = tokenizers.Tokenizer.from_file(str(path))
+        except Exception as error:  # the Rust library raises no narrower type
+            raise CheckpointError(f"{files.source}: tokenizer.json is damaged: {error}") from error
+        _apply_bert_settings(backend, settings)
+    elif path := files.path("vocab.txt"):
+        backend = _wordpiece(path.read_text(encoding="utf-8").splitlines(), settings, files.source)
+    elif files.path("vocab.json") and files.path("merges.txt"):
+        backend = _byte_level_bpe(files)
+    elif path := files.path("sentencepiece.bpe.model"):
+        backend = _xlm_roberta(path)
+    else:
+        raise CheckpointError(
+            f"{files.source}: no tokenizer; expected tokenizer.json, vocab.txt, vocab.json with "
+            "merges.txt, or sentencepiece.bpe.model"
+        )
+    mask = settings.get("mask_token") or files.json("special_tokens_map.json").get("mask_token")
+    if isinstance(mask, dict):
+        mask = mask.get("content")
+    if mask is None:
+        mask = next((x for x in ("[MASK]", "<mask>") if backend.token_to_id(x) is not None), None)
+    return Tokenizer(backend, mask_token=mask, source=files.source)
+
+
+def _wordpiece(
+    vocabulary: list[str], settings: dict[str, Any], source: str
+) -> tokenizers.Tokenizer:
+    """BERT's tokenizer from ``vocab.txt``. google-research/bert, tokenization.py."""
+    from tokenizers import Tokenizer as Backend
+    from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
+
+    numbers = {token: number for number, token in enumerate(vocabulary)}
+    missing = [token for token in ("[UNK]", "[CLS]", "[SEP]") if token not in numbers]
+    if missing:
+        raise CheckpointError(f"{source}: vocab.txt has no {', '.join(missing)}")
+    backend = Backend(models.WordPiece(numbers, unk_token="[UNK]"))
+    backend.normalizer = normalizers.BertNormalizer(
+        lowercase=settings.get("do_lower_case", True),
+        strip_accents=settings.get("strip_accents"),
+        handle_chinese_chars=settings.get("tokenize_chinese_chars", True),
+    )
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    backend.decoder = decoders.WordPiece()
+    backend.post_processor = processors.BertProcessing(
+        ("[SEP]", numbers["[SEP]"]), ("[CLS]", numbers["[CLS]"])
+    )
+    backend.add_special_tokens(
+        [token for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]") if token in numbers]
+    )
+    return backend
+
+
+def _byte_level_bpe(files: Files) -> tokenizers.Tokenizer:
+    """RoBERTa's tokenizer, GPT-2's with special tokens, from ``vocab.json`` and ``merges.txt``."""
+    from tokenizers import AddedToken, decoders, models, pre_tokenizers, processors
+    from tokenizers import Tokenizer as Backend
+
+    numbers = files.json("vocab.json")
+    merges_path = files.paths["merges.txt"]
+    lines = merges_path.read_text(encoding="utf-8").splitlines()
+    rows = [line.split(" ") for line in lines if line and not line.startswith("#version")]
+    try:
+        backend = Backend(models.BPE(numbers, [(left, right) for left, right in rows]))
+    except Exception as error:  # the Rust library raises no narrower type
+        raise CheckpointError(
+            f"{files.source}: vocab.json and merges.txt do not fit together: {error}"
+        ) from error
+    missing = [token for token in ("<s>", "</s>") if token not in numbers]
+    if missing:
+        raise CheckpointError(f"{files.source}: vocab.json has no {', '.join(missing)}")
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    backend.post_processor = processors.RobertaProcessing(
+        ("</s>", numbers["</s>"]), ("<s>", numbers["<s>"]), add_prefix_space=False
+    )
+    specials = [token for token in ("<s>", "<pad>", "</s>", "<unk>") if token in numbers]
+    backend.add_special_tokens(specials)
+    if "<mask>" in numbers:
+        # The mask takes the space before it, as a word would.
+        backend.add_special_tokens([AddedToken("<mask>", lstrip=True, special=True)])
+    return backend
+
+
+def _xlm_roberta(path: Path) -> tokenizers.Tokenizer:
+    """XLM-R's tokenizer: sentencepiece's pieces after fairseq's four special tokens."""
+    from tokenizers import AddedToken, processors
+
+    model = read_sentencepiece(path)
+    specials = ["<s>", "<pad>", "</s>", "<unk>"]
+    # The file's own first three, <unk>, <s> and </s>, stand among them.
+    vocabulary = [(token, 0.0) for token in specials] + model.pieces[3:] + [("<mask>", 0.0)]
+    backend = model.backend(vocabulary, unknown=specials.index("<unk>"))
+    backend.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>",
+        pair="<s> $A </s> </s> $B </s>",
+        special_tokens=[(token, specials.index(token)) for token in ("<s>", "</s>")],
+    )
+    backend.add_special_tokens(specials)
+    # The mask takes the space before it, as a word would.
+    backend.add_special_tokens([AddedToken("<mask>", lstrip=True, special=True)])
+    return backend
+
+
+def _apply_bert_settings(backend: tokenizers.Tokenizer, settings: dict[str, Any]) -> None:
+    """Let ``tokenizer_config.json`` decide BERT's cleaning where ``tokenizer.json`` differs.
+
+    transformers does so, and published checkpoints were evaluated that way.
+    """
+    from tokenizers import normalizers
+
+    if not isinstance(backend.normalizer, normalizers.BertNormalizer):
+        return
+    for theirs, ours in (
+        ("do_lower_case", "lowercase"),
+        ("strip_accents", "strip_accents"),
+        ("tokenize_chinese_chars", "handle_chinese_chars"),
+    ):
+        if theirs in settings and settings[theirs] != getattr(backend.normalizer, ours):
+            setattr(backend.normalizer, ours, settings[theirs])
