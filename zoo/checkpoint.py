@@ -106,7 +106,7 @@ class Tensors(Mapping[str, "Tensor"]):
                 )
             except (SafetensorError, OSError) as error:
                 raise CheckpointError(
-                    f"{source}: {name} is damaged or no safetensors file ({error}); "
+                    f"{source}: {name} is damaged or no safetensors file ({one_line(error)}); "
                     "delete it and download it again"
                 ) from error
             for tensor in file.keys():  # noqa: SIM118 (the file is no iterable)
@@ -124,7 +124,7 @@ class Tensors(Mapping[str, "Tensor"]):
             return file.get_tensor(name)
         except SafetensorError as error:
             raise CheckpointError(
-                f"{self._source}: tensor {name!r} in {file_name} cannot be read: {error}"
+                f"{self._source}: tensor {name!r} in {file_name} cannot be read: {one_line(error)}"
             ) from error
 
     def __iter__(self) -> Iterator[str]:
@@ -192,8 +192,6 @@ def _converted(path: Path, source: str) -> Path:
 
     The pickle is read by torch's restricted unpickler, which builds tensors and runs no code.
     """
-    import pickle
-
     import torch
     from safetensors.torch import save_file
 
@@ -205,8 +203,8 @@ def _converted(path: Path, source: str) -> Path:
         return twin
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # damaged bytes make the unpickler raise anything
+        reason = one_line(error).partition(". ")[0] or type(error).__name__
         raise CheckpointError(
             f"{source}: {path.name} is damaged, or holds more than tensors, which zoo never loads "
             f"({reason})"
@@ -230,6 +228,11 @@ def _is_zip(path: Path) -> bool:
     """Whether torch.load can map the file: only the zip form of torch 1.6 and later."""
     with path.open("rb") as file:
         return file.read(2) == b"PK"
+
+
+def one_line(error: BaseException) -> str:
+    """A library's message without line breaks, which names in a damaged file may bring in."""
+    return " ".join(str(error).split())
 
 
 def zoo_cache() -> Path:

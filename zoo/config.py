@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from zoo.errors import CheckpointError
@@ -84,9 +84,10 @@ class Fields:
         classes = self._published.get("architectures")
         if not classes:
             return None
-        if not isinstance(classes, Sequence) or len(classes) != 1 or classes[0] not in known:
-            raise self._error("architectures", f"one of {', '.join(sorted(known))}", classes)
-        return known[classes[0]]
+        for name, meaning in known.items():
+            if classes == [name]:
+                return meaning
+        raise self._error("architectures", f"one of {', '.join(sorted(known))}", classes)
 
     def labels(self) -> tuple[tuple[str, ...], bool]:
         """The names of a classifier's classes, in order, and whether they are independent."""
@@ -94,9 +95,11 @@ class Fields:
         if names is None:  # transformers leaves out its default, two classes without names
             count = self.size("num_labels", default=2)
             names = {str(number): f"LABEL_{number}" for number in range(count)}
-        if not isinstance(names, Mapping) or {str(key) for key in names} != {
-            str(number) for number in range(len(names))
-        }:
+        if (
+            not names
+            or not isinstance(names, Mapping)
+            or {str(key) for key in names} != {str(number) for number in range(len(names))}
+        ):
             raise self._error("id2label", "a name for each class, numbered from 0", names)
         labels = {str(key): str(value) for key, value in names.items()}
         kind = self._published.get("problem_type")

@@ -67,7 +67,7 @@ def find_architecture(name: str) -> Architecture:
     promised = _by_module(point for point in points if enabled(point))
     if points and not promised:
         raise PluginError(
-            f"architecture {name!r} needs plugin {points[0].value!r} of {points[0].distribution}, "
+            f"architecture {name!r} needs plugin {points[0].value!r} of {points[0]}, "
             "which ZOO_DISABLE_PLUGINS or ZOO_LOAD_PLUGINS turns off"
         )
     candidates = [_load(points) for points in promised] or plugins()
@@ -77,14 +77,7 @@ def find_architecture(name: str) -> Architecture:
         if promised or name in {each.name for each in plugin.architectures}
     ]
     plugin = _only_owner(f"architecture {name!r}", owners, candidates)
-    for architecture in plugin.architectures:
-        if architecture.name == name:
-            return architecture
-    provided = ", ".join(each.name for each in plugin.architectures) or "none"
-    raise PluginError(
-        f"plugin {plugin} promises architecture {name!r} but provides {provided}; "
-        "its entry point and its hook disagree"
-    )
+    return next(each for each in plugin.architectures if each.name == name)
 
 
 def architecture_for(model_type: str) -> Architecture:
@@ -167,6 +160,14 @@ def _load(points: Sequence[EntryPoint]) -> Plugin:
             return plugin(
                 "broken", f"zoo_architectures returned {architecture!r:.60}, not an Architecture"
             )
+    provided = {each.name for each in architectures}
+    lacking = [name for name in names if name not in provided]
+    if lacking:
+        return plugin(
+            "broken",
+            f"its entry points promise {', '.join(lacking)}, "
+            f"but its hook provides {', '.join(sorted(provided)) or 'no architecture'}",
+        )
     return plugin("ok", architectures=architectures)
 
 
@@ -193,7 +194,7 @@ def _only_owner(what: str, owners: Sequence[Plugin], asked: Sequence[Plugin]) ->
         both = " and ".join(map(str, owners))
         raise PluginError(
             f"{what} is claimed by {both}; uninstall one, or turn it off with "
-            f"ZOO_DISABLE_PLUGINS={owners[-1].module}"
+            f"ZOO_DISABLE_PLUGINS={owners[-1].distribution}"
         )
     if not owners:
         known = sorted({each.name for plugin in asked for each in plugin.architectures})

@@ -38,7 +38,7 @@ class Rule:
     """One published tensor, and the tensors of ours that it holds.
 
     ``also`` are further published names of the same tensor: any may stand for it, and where
-    several stand in a file they must be equal.
+    several stand in a file they must be equal. ``fallback`` names count only where all those lack.
     """
 
     theirs: str
@@ -46,11 +46,14 @@ class Rule:
     split: Split
     join: Join
     also: tuple[str, ...] = ()
+    fallback: tuple[str, ...] = ()
 
 
-def same(theirs: str, ours: str, *, also: tuple[str, ...] = ()) -> Rule:
+def same(
+    theirs: str, ours: str, *, also: tuple[str, ...] = (), fallback: tuple[str, ...] = ()
+) -> Rule:
     """The tensor as it is, under another name."""
-    return Rule(theirs, (ours,), lambda x, _: (x,), lambda xs: xs[0], also)
+    return Rule(theirs, (ours,), lambda x, _: (x,), lambda xs: xs[0], also, fallback)
 
 
 def transposed(theirs: str, ours: str) -> Rule:
@@ -107,48 +110,49 @@ class WeightMap:
         """
         problems: list[str] = []
         state: dict[str, Tensor] = {}
-        published: dict[str, str] = {}  # our first name -> the published name that gave it
-        unexpected: list[str] = []
-        for their_name in tensors:
-            match = self._match(their_name)
-            if match is None:
-                unexpected.append(their_name)
-                continue
-            rule, ours = match
-            if rule is None:
+        published: dict[str, tuple[str, Tensor]] = {}  # our first name -> what gave it
+        matches = [(name, self._match(name)) for name in tensors]
+        unexpected = [name for name, match in matches if match is None]
+        found = [(name, *match) for name, match in matches if match is not None]
+        for their_name, rule, ours, fallback in sorted(found, key=lambda each: each[3]):
+            if rule is None or (fallback and ours[0] in state):
                 continue
             tensor = tensors[their_name]
             if not tensor.is_floating_point():
                 problems.append(f"{their_name!r} holds {tensor.dtype}, not floating-point numbers")
                 continue
             if ours[0] in state:
-                if not torch.equal(rule.join([state[name] for name in ours]), tensor):
-                    problems.append(f"{their_name!r} and {published[ours[0]]!r} differ")
+                other_name, other = published[ours[0]]
+                if other.dtype != tensor.dtype or not torch.equal(other, tensor):
+                    problems.append(f"{their_name!r} and {other_name!r} differ")
                 continue
-            published[ours[0]] = their_name
+            published[ours[0]] = their_name, tensor
             try:
                 parts = rule.split(tensor, len(ours))
             except RuntimeError:
                 parts = (tensor,) * len(ours)  # no matrix at all: the shapes below tell
             state.update(zip(ours, parts, strict=True))
+            wanted = [network[name] for name in ours if name in network]
+            if len(wanted) == len(ours) and any(
+                part.shape != like.shape for part, like in zip(parts, wanted, strict=True)
+            ):
+                problems.append(
+                    f"{their_name!r} has shape {tuple(tensor.shape)}, "
+                    f"the config asks for {tuple(rule.join(wanted).shape)}"
+                )
 
-        for ours_tied, ours_stored in self.tied.items():
-            for one, other in ((ours_tied, ours_stored), (ours_stored, ours_tied)):
-                if one in network and one not in state and other in state:
-                    state[one] = state[other]
+        for pair in self.tied.items():
+            for one, twin in (pair, reversed(pair)):
+                lacks = one in network and one not in state and twin in state
+                if lacks and state[twin].shape == network[one].shape:
+                    state[one] = state[twin]
 
-        unexpected += sorted(map(self.published_name, set(state) - set(network)))
+        unexpected += sorted(set(map(self.published_name, set(state) - set(network))))
         if unexpected:
             problems.append(f"{_listed(unexpected)} match no rule of the {self.name} layout")
-        missing = sorted(set(network) - set(state))
+        missing = sorted(set(map(self.published_name, set(network) - set(state))))
         if missing:
-            problems.append(f"{_listed(map(self.published_name, missing))} missing")
-        problems += [
-            f"{self.published_name(name)!r} has shape {tuple(state[name].shape)}, "
-            f"the config asks for {tuple(network[name].shape)}"
-            for name in sorted(set(network) & set(state))
-            if state[name].shape != network[name].shape
-        ]
+            problems.append(f"{_listed(missing)} missing")
         if problems:
             shown = problems[:6] + [f"{len(problems) - 6} more"] * (len(problems) > 6)
             raise WeightMapError(
@@ -163,7 +167,7 @@ class WeightMap:
         A tied tensor that is still shared is written once.
 
         Raises:
-            WeightMapError: A tensor of the network matches no rule.
+            WeightMapError: A tensor of the network matches no rule, or only part of one is there.
         """
         left = dict(state)
         for ours_tied, ours_stored in self.tied.items():
@@ -178,6 +182,11 @@ class WeightMap:
                 raise WeightMapError(f"{name!r} matches no rule of the {self.name} layout")
             rule, values = found
             ours = [_fill(pattern, values) for pattern in rule.ours]
+            lacking = [part for part in ours if part not in left]
+            if lacking:
+                raise WeightMapError(
+                    f"{name!r} goes out together with {_listed(lacking)}, which is missing"
+                )
             tensor = rule.join([left.pop(part) for part in ours])
             published[_fill(rule.theirs, {**values, "base": self.base[0]})] = tensor.contiguous()
         return published
@@ -190,15 +199,18 @@ class WeightMap:
         rule, values = found
         return _fill(rule.theirs, {**values, "base": self.base[0]})
 
-    def _match(self, their_name: str) -> tuple[Rule | None, list[str]] | None:
-        """The rule for a published name and our names for it; no rule if it is to be ignored."""
+    def _match(self, their_name: str) -> tuple[Rule | None, list[str], bool] | None:
+        """The rule for a published name, our names for it, and whether it is but a fallback.
+
+        No rule if it is to be ignored.
+        """
         for old, new in self.legacy.items():
             if their_name.endswith(old):
                 their_name = their_name.removesuffix(old) + new
-        for pattern, rule in self._theirs:
+        for pattern, rule, fallback in self._theirs:
             if match := pattern.fullmatch(their_name):
                 ours = rule.ours if rule is not None else ()
-                return rule, [_fill(name, match.groupdict()) for name in ours]
+                return rule, [_fill(name, match.groupdict()) for name in ours], fallback
         return None
 
     def _rule_for(self, name: str) -> tuple[Rule, dict[str, str]] | None:
@@ -208,11 +220,13 @@ class WeightMap:
         return None
 
     @cached_property
-    def _theirs(self) -> list[tuple[re.Pattern[str], Rule | None]]:
-        rules = [(name, rule) for rule in self.rules for name in (rule.theirs, *rule.also)]
+    def _theirs(self) -> list[tuple[re.Pattern[str], Rule | None, bool]]:
+        rules = [(name, rule, False) for rule in self.rules for name in (rule.theirs, *rule.also)]
+        fallbacks = [(name, rule, True) for rule in self.rules for name in rule.fallback]
+        ignored = [(name, None, False) for name in self.ignore]
         return [
-            (self._pattern(name), rule)
-            for name, rule in (*rules, *((name, None) for name in self.ignore))
+            (self._pattern(name), rule, fallback)
+            for name, rule, fallback in (*rules, *fallbacks, *ignored)
         ]
 
     @cached_property

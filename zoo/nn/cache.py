@@ -28,13 +28,20 @@ class LayerCache:
         """Store (B, H, T, D) keys and values; return all that are stored so far.
 
         Raises:
-            ValueError: The new tokens do not fit.
+            ValueError: The new tokens do not fit, or are of another shape.
         """
-        end = self.length + keys.size(2)
+        B, H, _, D = self.keys.shape
+        T = keys.size(2)
+        if not keys.shape == values.shape == (B, H, T, D):  # assigning would broadcast
+            raise ValueError(
+                f"the cache takes keys and values of shape {(B, H, T, D)}, "
+                f"got {tuple(keys.shape)} and {tuple(values.shape)}"
+            )
+        end = self.length + T
         if end > self.keys.size(2):
             raise ValueError(
                 f"the cache holds {self.keys.size(2)} tokens; "
-                f"{self.length} are stored and {keys.size(2)} more came"
+                f"{self.length} are stored and {T} more came"
             )
         self.keys[:, :, self.length : end] = keys
         self.values[:, :, self.length : end] = values

@@ -21,7 +21,7 @@ GROUP = "zoo.registries"
 
 
 @dataclass(frozen=True)
-class _Layer:
+class Layer:
     """One registry file. ``package`` is the plugin's: the only one its entries may bundle from."""
 
     name: LayerName
@@ -49,7 +49,7 @@ def load_registry(extra: Sequence[Path] = ()) -> Registry:
     problems: list[str] = []
     merged = _Merged()
 
-    for layered in _read(_Layer("packaged", packaged_path())):
+    for layered in _read(Layer("packaged", packaged_path())):
         merged.add(layered)
 
     brought: list[_Layered] = []
@@ -80,6 +80,13 @@ def load_registry(extra: Sequence[Path] = ()) -> Registry:
     return Registry(merged.entries, tuple(problems), clashes)
 
 
+def layers(extra: Sequence[Path] = ()) -> tuple[list[Layer], list[str]]:
+    """Return the files that `load_registry` reads, low to high, and those that plugins lack."""
+    problems: list[str] = []
+    packaged = Layer("packaged", packaged_path())
+    return [packaged, *_plugin_layers(problems), *_user_layers(extra)], problems
+
+
 def packaged_path() -> Path:
     """Return the registry that comes with zoo: in the package (wheel), or beside it (checkout)."""
     package = Path(__file__).parent.parent
@@ -87,12 +94,12 @@ def packaged_path() -> Path:
     return inside if inside.is_file() else package.parent / "registry.yaml"
 
 
-def _plugin_layers(problems: list[str]) -> Iterator[_Layer]:
+def _plugin_layers(problems: list[str]) -> Iterator[Layer]:
     for point in entry_points(GROUP):
         if enabled(point):
             path = _registry_path(point)
             if isinstance(path, Path):
-                yield _Layer("plugin", path, point.package, str(point))
+                yield Layer("plugin", path, point.package, str(point))
             else:
                 problems.append(
                     f"plugin {str(point)!r}: {GROUP} {point.name} = {point.value}: {path}"
@@ -123,15 +130,15 @@ def _registry_path(point: EntryPoint) -> Path | str:
     return f"the package has no file {name!r}"
 
 
-def _user_layers(extra: Sequence[Path]) -> Iterator[_Layer]:
+def _user_layers(extra: Sequence[Path]) -> Iterator[Layer]:
     config = caching.user_folder("XDG_CONFIG_HOME", ".config")
     layers = []
     if config is not None and (config / "registry.yaml").is_file():
-        layers.append(_Layer("user", config / "registry.yaml"))
+        layers.append(Layer("user", config / "registry.yaml"))
     for path in filter(None, os.environ.get("ZOO_REGISTRY", "").split(os.pathsep)):
         named = os.path.expanduser(path)  # noqa: PTH111 (an unknown ~user stays as it is)
-        layers.append(_Layer("environment", Path(named)))
-    layers += [_Layer("option", path) for path in extra]
+        layers.append(Layer("environment", Path(named)))
+    layers += [Layer("option", path) for path in extra]
 
     seen = {os.path.realpath(packaged_path())}
     for layer in layers:
@@ -141,7 +148,7 @@ def _user_layers(extra: Sequence[Path]) -> Iterator[_Layer]:
             yield layer
 
 
-def _read(layer: _Layer) -> list[_Layered]:
+def _read(layer: Layer) -> list[_Layered]:
     """Return the entries of one file, from the cache if it has not changed.
 
     Raises:
@@ -158,7 +165,7 @@ def _read(layer: _Layer) -> list[_Layered]:
     return [_layered(model, layer) for model in models]
 
 
-def _layered(model: Model, layer: _Layer) -> _Layered:
+def _layered(model: Model, layer: Layer) -> _Layered:
     data = model.data
     origin = Origin(layer.name, str(layer.path), model.line, layer.distribution)
     scheme, _, location = data["source"].partition(":")

@@ -19,6 +19,7 @@ from zoo.tasks import require
 from zoo.tasks.encoding import encode
 from zoo.tasks.text_classification import Classified, ranked
 from zoo.text import TokenBatch
+from zoo.text.preprocessor import refuse_empty
 
 TASK = "zero-shot-classification"
 TEMPLATE = "This example is {}."
@@ -60,6 +61,10 @@ def zero_shot(
         raise UsageError(f"template {template!r} has no {{}} for the label")
     head = require(loaded, TASK)
     entailment, contradiction = _indices(loaded)
+    refuse_empty(texts)
+    refuse_empty(labels, "label")
+    if not texts:
+        return []
 
     def read(hidden: Tensor, batch: TokenBatch) -> Sequence[Tensor]:
         return head(batch.first(hidden)).float().cpu().unbind()  # (classes,) each

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -89,9 +90,22 @@ def load_pooling(files: Files) -> Pooling:
                 f"{_TRANSFORMER}, {_POOLING} and {_NORMALIZE}"
             )
     settings = files.json("config_sentence_transformers.json")
-    prompts = settings.get("prompts") or {}
-    prompt = prompts.get(settings.get("default_prompt_name"), "")
-    return Pooling(mode, normalize, prompt)
+    return Pooling(mode, normalize, _default_prompt(settings, files.source))
+
+
+def _default_prompt(settings: Mapping[str, Any], source: str) -> str:
+    """The prompt that the settings name as the default; none unless they do."""
+    name = settings.get("default_prompt_name")
+    if name is None:
+        return ""
+    prompts = settings.get("prompts")
+    prompt = prompts.get(name) if isinstance(prompts, Mapping) else None
+    if not isinstance(prompt, str):
+        raise CheckpointError(
+            f"{source}: config_sentence_transformers.json: default_prompt_name is {name!r}, "
+            f"but prompts are {prompts!r:.60}"
+        )
+    return prompt
 
 
 def _mode(files: Files, name: str) -> Mode:
@@ -110,7 +124,7 @@ def _mode(files: Files, name: str) -> Mode:
         for key, value in config.items()
         if key.startswith("pooling_mode_") and value
     ]
-    modes = [modes] if isinstance(modes, str) else list(modes)
+    modes = modes if isinstance(modes, list) else [modes]
     for mode in get_args(Mode):
         if modes == [mode]:
             return mode

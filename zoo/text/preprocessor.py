@@ -48,22 +48,37 @@ class TextPreprocessor:
         Raises:
             InputError: A text is empty.
         """
-        for number, text in enumerate(texts, start=1):
-            for part in (text,) if isinstance(text, str) else text:
-                if not part.strip():
-                    which = f"text {number} of {len(texts)}" if len(texts) > 1 else "the text"
-                    raise InputError(f"{which} is empty; expected at least one word")
+        parts = ((text,) if isinstance(text, str) else text for text in texts)
+        for column in zip(*parts, strict=True):
+            refuse_empty(column)
         encodings = self.tokenizer.encode(texts, max_length=self.max_length)
-        cut = [_tokens_cut(encoding) for encoding in encodings if encoding.overflowing]
+        # A text that is paired with several others is one text, however often it is cut.
+        cut = {
+            number if isinstance(text, str) else text[0]: _tokens_cut(encoding)
+            for number, (text, encoding) in enumerate(zip(texts, encodings, strict=True))
+            if encoding.overflowing
+        }
         if cut:
             count = "1 text is" if len(cut) == 1 else f"{len(cut)} texts are"
             warnings.warn(
                 f"{count} longer than the model's {self.max_length} tokens; "
-                f"cut {sum(cut):,} tokens at the end",
+                f"cut {sum(cut.values()):,} tokens at the end",
                 ZooWarning,
                 stacklevel=2,
             )
         return encodings
+
+
+def refuse_empty(texts: Sequence[str], kind: str = "text") -> None:
+    """Refuse texts without a word.
+
+    Raises:
+        InputError: A text is empty; the message says which.
+    """
+    for number, text in enumerate(texts, start=1):
+        if not text.strip():
+            which = f"{kind} {number} of {len(texts)}" if len(texts) > 1 else f"the {kind}"
+            raise InputError(f"{which} is empty; expected at least one word")
 
 
 def _tokens_cut(encoding: tokenizers.Encoding) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.checkpoint import Files
+from zoo.checkpoint import Files, one_line
 from zoo.errors import CheckpointError, InputError
 from zoo.text.sentencepiece import read_sentencepiece
 
@@ -99,10 +99,12 @@ def load_tokenizer(files: Files) -> Tokenizer:
         try:
             backend = tokenizers.Tokenizer.from_file(str(path))
         except Exception as error:  # the Rust library raises no narrower type
-            raise CheckpointError(f"{files.source}: tokenizer.json is damaged: {error}") from error
+            raise CheckpointError(
+                f"{files.source}: tokenizer.json is damaged: {one_line(error)}"
+            ) from error
         _apply_bert_settings(backend, settings)
     elif path := files.path("vocab.txt"):
-        backend = _wordpiece(path.read_text(encoding="utf-8").splitlines(), settings, files.source)
+        backend = _wordpiece(_lines(path, files.source), settings, files.source)
     elif files.path("vocab.json") and files.path("merges.txt"):
         backend = _byte_level_bpe(files)
     elif path := files.path("sentencepiece.bpe.model"):
@@ -118,6 +120,19 @@ def load_tokenizer(files: Files) -> Tokenizer:
     if mask is None:
         mask = next((x for x in ("[MASK]", "<mask>") if backend.token_to_id(x) is not None), None)
     return Tokenizer(backend, mask_token=mask, source=files.source)
+
+
+def _lines(path: Path, source: str) -> list[str]:
+    """The lines of a file; not by splitlines, which also ends them at tokens such as U+2028.
+
+    Raises:
+        CheckpointError: The file is no text.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f"{source}: {path.name} is no text in UTF-8: {error}") from error
+    return text.removesuffix("\n").split("\n")
 
 
 def _wordpiece(
@@ -154,14 +169,13 @@ def _byte_level_bpe(files: Files) -> tokenizers.Tokenizer:
     from tokenizers import Tokenizer as Backend
 
     numbers = files.json("vocab.json")
-    merges_path = files.paths["merges.txt"]
-    lines = merges_path.read_text(encoding="utf-8").splitlines()
+    lines = _lines(files.paths["merges.txt"], files.source)
     rows = [line.split(" ") for line in lines if line and not line.startswith("#version")]
     try:
         backend = Backend(models.BPE(numbers, [(left, right) for left, right in rows]))
     except Exception as error:  # the Rust library raises no narrower type
         raise CheckpointError(
-            f"{files.source}: vocab.json and merges.txt do not fit together: {error}"
+            f"{files.source}: vocab.json and merges.txt do not fit together: {one_line(error)}"
         ) from error
     missing = [token for token in ("<s>", "</s>") if token not in numbers]
     if missing:
