@@ -1,0 +1,1 @@
+"""The ``zoo`` command: it parses, calls the library, prints; nothing else."""

@@ -1,0 +1,321 @@
+"""Files of rows: texts in, results out, as .txt, .jsonl, .csv or .parquet."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import InputError, PluginError, UsageError, ZooError
+
+_COLUMN = "text"
+_PARQUET_ROWS = 8192  # rows of results in memory at a time, and in a row group
+
+
+@dataclass(frozen=True)
+class Row:
+    """A text; ``place`` says where it stands, ``fields`` what else its row holds, text included."""
+
+    place: str
+    text: str
+    fields: dict[str, Any]  # Any: what JSON or parquet can hold
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All rows of one file, checked. ``origin`` tells this file from any other."""
+
+    rows: Sequence[Row]
+    origin: dict[str, str | int]
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of all fields, in the order in which they come up."""
+        return list(dict.fromkeys(name for row in self.rows for name in row.fields))
+
+
+def check_input(path: Path, column: str | None) -> None:
+    """Refuse a file that cannot be read, by its name.
+
+    Raises:
+        UsageError: It is no such file, or has no columns to choose from.
+        PluginError: Its format needs a package that is not installed.
+    """
+    suffix = _suffix(path, _READERS)
+    if not path.is_file():
+        raise UsageError(f"there is no file {str(path)!r}")
+    if suffix == ".txt" and column is not None:
+        raise UsageError("--column: a .txt file has a text a line and no columns")
+    if suffix == ".parquet":
+        _require_pyarrow()
+
+
+def check_output(path: Path, *, overwrite: bool) -> None:
+    """Refuse a file that cannot be written, by its name.
+
+    Raises:
+        UsageError: Its format is unknown, its folder is missing, or it is there already.
+        PluginError: Its format needs a package that is not installed.
+    """
+    if _suffix(path, _WRITERS) == ".parquet":
+        _require_pyarrow()
+    if not path.parent.is_dir():
+        raise UsageError(f"there is no folder {str(path.parent)!r}")
+    if not os.access(path.parent, os.W_OK):
+        raise UsageError(f"cannot write into the folder {str(path.parent)!r}")
+    if path.is_dir():
+        raise UsageError(f"{str(path)!r} is a folder; expected a file")
+    if path.exists() and not overwrite:
+        raise UsageError(f"{str(path)!r} is there already; pass --overwrite to replace it")
+
+
+def read(path: Path, column: str | None = None) -> Inputs:
+    """Read all rows of a file, as its suffix says, and check each.
+
+    Args:
+        path: The file: UTF-8, or parquet.
+        column: Where the text is; by default in ``text``.
+
+    Raises:
+        InputError: It is not of its format, or a row has no text; the message names the row.
+        UsageError, PluginError: As `check_input`.
+    """
+    check_input(path, column)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    rows = [
+        _row(place, fields, column or _COLUMN)
+        for place, fields in _READERS[path.suffix.lower()](str(path), data)
+    ]
+    if not rows:
+        raise InputError(f"{path} has no rows")
+    return Inputs(rows, _origin(str(path), data))
+
+
+def read_lines(name: str, data: bytes) -> Inputs:
+    """Read a text a line, from what is no file.
+
+    Raises:
+        InputError: A line is empty, or not UTF-8.
+    """
+    return Inputs(
+        [_row(place, fields, _COLUMN) for place, fields in _texts(name, data)], _origin(name, data)
+    )
+
+
+def from_arguments(texts: Sequence[str]) -> Inputs:
+    """Take the texts of a command line.
+
+    Raises:
+        InputError: One is empty.
+    """
+    rows = [
+        _row(f"text {number}", {_COLUMN: text}, _COLUMN) for number, text in enumerate(texts, 1)
+    ]
+    return Inputs(rows, _origin("arguments", "\0".join(texts).encode(errors="surrogateescape")))
+
+
+def write(
+    path: Path, inputs: Inputs, results: Iterable[Any], name: str
+) -> None:  # Any: what JSON can hold
+    """Write each row's fields and, as ``name``, its result; the file appears whole or not at all.
+
+    In .csv, what is no string or number is JSON. In .parquet, the numbers of vectors are float32.
+
+    Raises:
+        ZooError: It cannot be written.
+        InputError: A column mixes types, which parquet cannot hold.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with writing(path):
+        try:
+            _WRITERS[path.suffix.lower()](temporary, inputs, results, name)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say in one line why a file cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise ZooError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _suffix(path: Path, known: Iterable[str]) -> str:
+    suffix = path.suffix.lower()
+    if suffix not in known:
+        raise UsageError(f"{str(path)!r}: expected a file that ends in {', '.join(known)}")
+    return suffix
+
+
+def _origin(name: str, data: bytes) -> dict[str, str | int]:
+    return {"file": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def _row(place: str, fields: dict[str, Any], column: str) -> Row:
+    if column not in fields:
+        raise InputError(
+            f"{place}: no field {column!r}; it has {', '.join(map(repr, fields)) or 'none'}: "
+            "choose one with --column"
+        )
+    text = fields[column]
+    if not isinstance(text, str):
+        raise InputError(f"{place}: {column!r} is no text but {text!r:.40}")
+    if not text.strip():
+        raise InputError(f"{place}: the text is empty; expected at least one word")
+    return Row(place, text, fields)
+
+
+def _decoded(name: str, data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{name}:{line}: not UTF-8; convert the file first") from error
+
+
+def _lines(name: str, data: bytes) -> Iterator[tuple[str, str]]:
+    """(place, line); only a line feed ends one, whatever else Unicode calls a line break."""
+    lines = _decoded(name, data).split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    for number, line in enumerate(lines, 1):
+        yield f"{name}:{number}", line.removesuffix("\r")
+
+
+def _texts(name: str, data: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
+    for place, line in _lines(name, data):
+        yield place, {_COLUMN: line}
+
+
+def _json_lines(name: str, data: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
+    for place, line in _lines(name, data):
+        try:
+            fields = json.loads(line)
+        except ValueError as error:
+            raise InputError(f"{place}: no JSON: {error}") from error
+        if not isinstance(fields, dict):
+            raise InputError(f"{place}: expected a JSON object, such as {{{_COLUMN!r}: …}}")
+        yield place, fields
+
+
+def _csv(name: str, data: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
+    import csv
+    import io
+
+    csv.field_size_limit(2**31 - 1)  # 128 KiB by default, less than a document may have
+    table = csv.reader(io.StringIO(_decoded(name, data), newline=""), strict=True)
+    header = next(table, [])
+    if len(set(header)) != len(header):
+        raise InputError(f"{name}:1: two columns have the same name: {', '.join(header)}")
+    line = table.line_num + 1  # where the row begins; a quoted field may hold line breaks
+    try:
+        for cells in table:
+            if cells and len(cells) != len(header):
+                raise InputError(
+                    f"{name}:{line}: {len(cells)} fields, but the header has {len(header)}"
+                )
+            if cells:
+                yield f"{name}:{line}", dict(zip(header, cells, strict=True))
+            line = table.line_num + 1
+    except csv.Error as error:
+        raise InputError(f"{name}:{line}: no CSV: {error}") from error
+
+
+def _parquet(name: str, data: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        table = pyarrow.parquet.read_table(pyarrow.BufferReader(data))
+    except (pyarrow.ArrowException, OSError) as error:
+        raise InputError(f"{name}: no parquet: {error}") from error
+    for number, fields in enumerate(table.to_pylist(), 1):
+        yield f"{name}: row {number}", fields
+
+
+def _require_pyarrow() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("pyarrow") is None:
+        raise PluginError(".parquet needs pyarrow: pip install 'zoo[parquet]'")
+
+
+def _write_json_lines(path: Path, inputs: Inputs, results: Iterable[Any], name: str) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for row, result in zip(inputs.rows, results, strict=True):
+            fields = {**row.fields, name: result}
+            file.write(json.dumps(fields, ensure_ascii=False, default=str) + "\n")
+
+
+def _write_csv(path: Path, inputs: Inputs, results: Iterable[Any], name: str) -> None:
+    import csv
+
+    columns = inputs.columns
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow([*columns, name])
+        for row, result in zip(inputs.rows, results, strict=True):
+            table.writerow([_cell(row.fields.get(column)) for column in columns] + [_cell(result)])
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, dict | list | bool):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return value
+
+
+def _write_parquet(path: Path, inputs: Inputs, results: Iterable[Any], name: str) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    columns = inputs.columns
+    try:
+        table = pyarrow.table(
+            {column: [row.fields.get(column) for row in inputs.rows] for column in columns}
+        )
+    except pyarrow.ArrowException as error:
+        raise InputError(f"{path}: a column mixes types: {error}; use .jsonl") from error
+    remaining, writer, kind, start = iter(results), None, None, 0
+    while chunk := list(islice(remaining, _PARQUET_ROWS)):
+        kind = kind or _single_precision(pyarrow.array(chunk).type)
+        part = table.slice(start, len(chunk)).append_column(name, pyarrow.array(chunk, type=kind))
+        writer = writer or pyarrow.parquet.ParquetWriter(path, part.schema)
+        writer.write_table(part)
+        start += len(chunk)
+    assert writer is not None, "there is at least one row"
+    writer.close()
+
+
+def _single_precision(kind: Any) -> Any:  # noqa: ANN401 (pyarrow has no types)
+    """A vector's type with its numbers as the float32 that they were."""
+    import pyarrow
+
+    if pyarrow.types.is_list(kind):
+        return pyarrow.list_(_single_precision(kind.value_type))
+    return pyarrow.float32() if kind == pyarrow.float64() else kind
+
+
+_Reader = Callable[[str, bytes], Iterator[tuple[str, dict[str, Any]]]]
+_READERS: dict[str, _Reader] = {
+    ".txt": _texts,
+    ".jsonl": _json_lines,
+    ".csv": _csv,
+    ".parquet": _parquet,
+}
+_WRITERS: dict[str, Callable[[Path, Inputs, Iterable[Any], str], None]] = {
+    ".jsonl": _write_json_lines,
+    ".csv": _write_csv,
+    ".parquet": _write_parquet,
+}

@@ -1,0 +1,114 @@
+"""The command, put together; and what becomes of errors.
+
+Importing this module imports no torch, and what a command needs it imports when it runs. Standard
+output is data; all else (notes, errors, progress, questions) is on standard error.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import warnings
+from typing import Annotated, TextIO
+
+import typer
+
+from zoo.errors import ZooError, ZooWarning
+from zoo_cli import cache, doctor, models, output, plugins, registry, run
+
+# Plain text: rich costs more to import than a listing may take.
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("list")(models.list_models)
+app.command("ls", hidden=True)(models.list_models)
+app.command("show")(models.show)
+app.command("download")(models.download)
+app.command("pull", hidden=True)(models.download)
+app.command("run")(run.run)
+app.command("verify")(models.verify)
+app.add_typer(cache.app, name="cache")
+app.add_typer(plugins.app, name="plugins")
+app.add_typer(registry.app, name="registry")
+app.command("doctor")(doctor.doctor)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from zoo import __version__
+
+        output.emit(f"zoo {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def zoo(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """One registry, one command, one plugin contract for every Transformer family.
+
+    Exit codes: 0 ok, 1 failed, 2 usage or unknown name, 3 damaged files, 4 plugin, 5 device,
+    6 network, 130 interrupted. ZOO_DEBUG=1 shows the traceback of an error.
+    """
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    _set_up_warnings()
+    # A terminal that cannot show a character gets its code instead of an exception.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app(prog_name="zoo")
+    except ZooError as error:
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:  # the last line of defence
+        reason = str(error).strip().partition("\n")[0]
+        _fail(
+            f"{type(error).__name__}: {reason}; this is a defect of zoo or of a plugin, set "
+            "ZOO_DEBUG=1 for the traceback",
+            1,
+        )
+    finally:
+        output.flush()
+
+
+def _fail(message: str, code: int) -> None:
+    """Print an error in one line and exit with its code."""
+    if os.environ.get("ZOO_DEBUG", "0") not in ("", "0"):
+        import traceback
+
+        traceback.print_exc()
+    output.note(message, kind="error")
+    sys.exit(code)
+
+
+def _set_up_warnings() -> None:
+    """Print zoo's warnings as notes, and hide those that libraries address to programmers."""
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if issubclass(category, ZooWarning):
+            output.note(str(message))
+        else:
+            output.note(f"{filename}:{lineno}: {message}", kind=category.__name__)
+
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    warnings.simplefilter("always", ZooWarning)
+    warnings.showwarning = show

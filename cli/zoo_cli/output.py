@@ -1,0 +1,175 @@
+"""What goes to the terminal, or into a pipe: tables, JSON, notes, progress.
+
+Tables are our own: a library for them would cost more to import than a listing may take.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+SCHEMA_VERSION = 1
+"""Of all JSON that listings print; a change that breaks a reader raises it."""
+
+_GAP = "  "
+_NARROWEST = 10  # columns; a cell cut shorter says nothing
+
+
+def emit(text: str) -> None:
+    """Write a line, or several, to standard output."""
+    with _standard_output():
+        sys.stdout.write(f"{text}\n")
+
+
+def emit_json(key: str, value: object) -> None:
+    """Write a listing as one JSON object: its schema version, and ``key`` with the value."""
+    emit(to_json({"schema_version": SCHEMA_VERSION, key: value}, indent=2))
+
+
+def to_json(value: object, *, indent: int | None = None) -> str:
+    """As JSON; dates, and whatever else JSON lacks, as strings."""
+    readable = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    return json.dumps(value, ensure_ascii=not readable, indent=indent, default=str)
+
+
+def note(message: str, *, kind: str = "note") -> None:
+    """Write one line to standard error, above a progress bar if there is one."""
+    line = f"{kind}: {printable(message)}"
+    tqdm = sys.modules.get("tqdm")
+    if tqdm is not None:
+        tqdm.tqdm.write(line, file=sys.stderr)
+    else:
+        sys.stderr.write(f"{line}\n")
+
+
+def flush() -> None:
+    """Write out what is buffered."""
+    with _standard_output():
+        sys.stdout.flush()
+
+
+@contextmanager
+def _standard_output() -> Iterator[None]:
+    """End quietly when the reader has left (``| head -1``), with an error when the disk is full."""
+    try:
+        yield
+    except OSError as error:
+        # Python flushes once more when it ends, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            sys.exit(141)  # 128 + SIGPIPE, as other programs end
+        note(f"cannot write to standard output: {error.strerror}", kind="error")
+        sys.exit(1)
+
+
+def emit_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, fit: bool = False) -> None:
+    """Write rows in columns, under a header if there is one.
+
+    A table that may be cut to ``fit`` is cut on a terminal, to its width: the widest columns become
+    narrower, and if that is not enough, the last ones are left out. The first is always whole. In a
+    pipe nothing is cut.
+    """
+    room = shutil.get_terminal_size((0, 0)).columns if fit and sys.stdout.isatty() else 0
+    lines = table([header, *rows] if header else rows, room=room or None)
+    if lines:
+        emit("\n".join(lines))
+
+
+def table(rows: Sequence[Sequence[str]], *, room: int | None = None) -> list[str]:
+    """Lay rows out in columns of equal width, in at most ``room`` places if that is given."""
+    cells = [[printable(cell) for cell in row] for row in rows]
+    if not cells:
+        return []
+    natural = [max(map(width, column)) for column in zip(*cells, strict=True)]
+    widths = natural if room is None else _fitted(natural, room)
+    lines = []
+    for row in cells:
+        fitted = [_cut(cell, places) for cell, places in zip(row, widths, strict=False)]
+        padded = [
+            cell + " " * (places - width(cell)) for cell, places in zip(fitted, widths, strict=True)
+        ]
+        lines.append(_GAP.join(padded).rstrip())
+    return lines
+
+
+def _fitted(natural: Sequence[int], room: int) -> list[int]:
+    """The columns' widths: the widest gives way first, then the last are left out."""
+    least = [natural[0], *(min(width, _NARROWEST) for width in natural[1:])]
+    while len(least) > 1 and sum(least) + len(_GAP) * (len(least) - 1) > room:
+        least.pop()
+    widths = list(natural[: len(least)])
+    while sum(widths) + len(_GAP) * (len(widths) - 1) > room:
+        spare = [now - low for now, low in zip(widths, least, strict=True)]
+        if not any(spare):
+            break
+        widest = max((n for n in range(len(widths)) if spare[n]), key=lambda n: widths[n])
+        widths[widest] -= 1
+    return widths
+
+
+def _cut(text: str, places: int) -> str:
+    if width(text) <= places:
+        return text
+    kept, used = "", 1  # one place for the dots
+    for character in text:
+        used += width(character)
+        if used > places:
+            break
+        kept += character
+    return f"{kept}…"
+
+
+def width(text: str) -> int:
+    """How many places a text takes on a terminal: a Chinese character two, an accent none."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import category, east_asian_width
+
+    return sum(
+        0 if category(each) in ("Mn", "Me", "Cf") else 1 + (east_asian_width(each) in "WF")
+        for each in text
+    )
+
+
+def printable(text: str) -> str:
+    """On one line, and without what a terminal would obey."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else " " for each in text)
+
+
+def as_count(number: int) -> str:
+    """As people say it: 109514298 -> 109.5M."""
+    for size, letter in ((10**9, "B"), (10**6, "M"), (10**3, "K")):
+        if number >= size:
+            return f"{number / size:.1f}{letter}"
+    return str(number)
+
+
+def as_size(number: int) -> str:
+    """Bytes as people say them: 440449768 -> 440.4 MB."""
+    for size, unit in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if number >= size:
+            return f"{number / size:.1f} {unit}"
+    return f"{number} B"
+
+
+def plural(number: int, thing: str) -> str:
+    """``1 file``, ``2 files``."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+@contextmanager
+def progress(total: int, *, done: int, unit: str) -> Iterator[Callable[[int], object]]:
+    """Give a function to call with each number of things done; a terminal shows a bar."""
+    if not sys.stderr.isatty():
+        yield lambda count: None
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=total, initial=done, unit=f" {unit}", dynamic_ncols=True) as bar:
+        yield bar.update

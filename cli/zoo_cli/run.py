@@ -1,0 +1,298 @@
+"""``zoo run``: a model, a task, texts; answers in the texts' order."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from zoo.errors import InputError, UsageError
+from zoo_cli import answers, output
+from zoo_cli.options import Json, Offline, Registries
+
+if TYPE_CHECKING:
+    from zoo.model import Model
+    from zoo_cli.files import Inputs, Row
+    from zoo_cli.journal import Fingerprint, Journal
+
+# Texts that are handed to the model at once, which sorts them by length into batches, and that a
+# killed run may have to compute again.
+WINDOW = 1024
+
+
+def run(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A model's name, hf:org/repo or ./dir.")
+    ],
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TEXT]...", help="Else --input, else standard input."),
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="By default the model's first.")] = None,
+    input_file: Annotated[
+        Path | None,
+        typer.Option("--input", metavar="FILE", help="Texts: .txt, .jsonl, .csv, .parquet."),
+    ] = None,
+    output_file: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="Results: .jsonl, .csv, .parquet."),
+    ] = None,
+    column: Annotated[
+        str | None, typer.Option(help="The field of --input with the text, if not 'text'.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace --output if it is there.")
+    ] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Forget what an interrupted run has done.")
+    ] = False,
+    top_k: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Words a gap, or classes a text.")
+    ] = None,
+    targets: Annotated[
+        str | None, typer.Option(metavar="A,B", help="fill-mask: score only these words.")
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B|@FILE", help="zero-shot-classification: into which; @FILE has one a line."
+        ),
+    ] = None,
+    template: Annotated[
+        str | None, typer.Option(help="zero-shot-classification: a sentence with {} for the label.")
+    ] = None,
+    multi_label: Annotated[
+        bool | None,
+        typer.Option("--multi-label", help="zero-shot-classification: several may hold at once."),
+    ] = None,
+    pooling: Annotated[
+        Literal["mean", "cls", "max", "none"] | None,
+        typer.Option(help="feature-extraction: a text's vector; none: one for each token."),
+    ] = None,
+    normalize: Annotated[
+        bool | None,
+        typer.Option("--normalize/--no-normalize", help="feature-extraction: to length 1."),
+    ] = None,
+    prompt: Annotated[
+        str | None, typer.Option(help="feature-extraction: what stands before each text.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    batch_tokens: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="At most so many tokens a batch.")
+    ] = None,
+    compile: Annotated[bool, typer.Option("--compile", help="Have torch compile it.")] = False,
+    offline: Offline = False,
+    registry: Registries = None,
+    json: Json = False,
+) -> None:
+    """Run a model on texts.
+
+    With --output, an interrupted run goes on where it stopped when it is started again.
+    """
+    from zoo import hub, runtime
+    from zoo.registry import load_registry, resolve
+    from zoo_cli.files import check_output
+    from zoo_cli.journal import Journal
+    from zoo_cli.models import announce
+
+    # All that can be wrong with the command line is found before torch is imported.
+    entry = resolve(name, load_registry(registry or ()))
+    runtime.check_device_name(device)
+    runtime.check_dtype_name(dtype)
+    given = {
+        "top_k": top_k,
+        "targets": None if targets is None else _listed(targets),
+        "labels": None if labels is None else _labels(labels),
+        "template": template,
+        "multi_label": multi_label,
+        "pooling": pooling,
+        "normalize": normalize,
+        "prompt": prompt,
+    }
+    options = {name: value for name, value in given.items() if value is not None}
+    chosen = answers.choose_task(entry, task)
+    if chosen is not None:
+        answers.check_options(chosen, options)
+    if output_file is not None:
+        check_output(output_file, overwrite=overwrite)
+        if json:
+            raise UsageError("--json prints results; --output writes them to a file")
+    elif overwrite or restart:
+        raise UsageError("--overwrite and --restart go with --output FILE")
+    inputs = _inputs(texts or [], input_file, column)
+    if chosen is not None:
+        _check_field(chosen, options, inputs)
+    computing = {
+        "model": entry.name,
+        "source": str(entry.source),
+        "task": task,
+        "options": options,
+        "dtype": dtype,
+        "batch tokens": batch_tokens,
+        "compile": compile,
+        **inputs.origin,
+    }
+    journal = None
+    if output_file is not None:
+        journal = Journal(output_file)
+        if restart:
+            journal.delete()
+        journal.check(computing)
+    if entry.source.scheme == "hf" and hub.find_cached(entry) is None:
+        announce(entry)
+
+    import zoo
+    from zoo.tasks import able
+
+    model = zoo.load(
+        name,
+        device=device,
+        dtype=dtype,
+        compile=compile,
+        offline=offline or None,
+        progress=sys.stderr.isatty(),
+        registries=registry or (),
+    )
+    if chosen is None:
+        chosen = able(model)[0]
+        answers.check_options(chosen, options)
+        _check_field(chosen, options, inputs)
+    job = _Job(model, chosen, options, inputs, batch_tokens)
+    job.check_gaps()
+    if output_file is not None and journal is not None:
+        _into_file(job, output_file, journal, {**computing, "revision": _revision(model)})
+    else:
+        _to_stdout(job, json=json)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A model, and what it is to do with which texts."""
+
+    model: Model
+    task: str
+    options: dict[str, Any]  # Any: as the model's methods take them
+    inputs: Inputs
+    batch_tokens: int | None
+
+    @property
+    def field(self) -> str:
+        return answers.field(self.task, self.options)
+
+    def check_gaps(self) -> None:
+        """Find a row without a gap, which only the model's tokenizer can tell, before computing."""
+        if self.task != "fill-mask":
+            return
+        mask = self.model.preprocessor.tokenizer.mask_token
+        for row in self.inputs.rows:
+            if mask is not None and mask not in row.text:
+                raise InputError(
+                    f"{row.place}: no gap in the text; write {mask} where a word is to be filled in"
+                )
+
+    def windows(self, start: int = 0) -> Iterator[tuple[Sequence[Row], list[Any]]]:
+        """Compute window by window from row ``start``; yield rows and their results."""
+        for first in range(start, len(self.inputs.rows), WINDOW):
+            rows = self.inputs.rows[first : first + WINDOW]
+            texts = [row.text for row in rows]
+            yield (
+                rows,
+                answers.answer(
+                    self.model, self.task, texts, self.options, batch_tokens=self.batch_tokens
+                ),
+            )
+
+
+def _check_field(task: str, options: answers.Options, inputs: Inputs) -> None:
+    """Refuse rows that have a field where the result goes."""
+    field = answers.field(task, options)
+    if field in inputs.columns:
+        raise UsageError(f"the input has a field {field!r}, which is where results go; rename it")
+
+
+def _to_stdout(job: _Job, *, json: bool) -> None:
+    alone = len(job.inputs.rows) == 1
+    for rows, results in job.windows():
+        if json:
+            for row, result in zip(rows, results, strict=True):
+                output.emit(output.to_json({**row.fields, job.field: result}))
+        else:
+            answers.print_plain(job.task, [row.text for row in rows], results, alone=alone)
+        output.flush()
+
+
+def _into_file(job: _Job, path: Path, journal: Journal, computing: Fingerprint) -> None:
+    from zoo_cli.files import write
+
+    total = len(job.inputs.rows)
+    with journal.open(computing, window=WINDOW, total=total) as done:
+        if done:
+            output.note(f"going on after {done:,} of {total:,} texts")
+        try:
+            with output.progress(total, done=done, unit="texts") as advance:
+                for rows, results in job.windows(done):
+                    journal.append(results)
+                    advance(len(rows))
+        except KeyboardInterrupt:
+            output.note(f"interrupted; run the same again to go on, {journal.path} keeps the rest")
+            raise
+        write(path, job.inputs, journal.results(), job.field)
+        journal.delete()
+    output.note(f"{path}: {output.plural(total, 'text')}")
+
+
+def _inputs(texts: Sequence[str], path: Path | None, column: str | None) -> Inputs:
+    """The texts of the command line, else of a file, else of standard input; all checked.
+
+    Raises:
+        UsageError: There are none, or from two sides.
+        InputError: One is empty, or the file is not of its format.
+    """
+    from zoo_cli.files import from_arguments, read, read_lines
+
+    if texts and path is not None:
+        raise UsageError("texts come as arguments or by --input, not both")
+    if path is not None:
+        return read(path, column)
+    if column is not None:
+        raise UsageError("--column goes with --input FILE")
+    if texts:
+        return from_arguments(texts)
+    if not sys.stdin.isatty():
+        inputs = read_lines("standard input", sys.stdin.buffer.read())
+        if inputs.rows:
+            return inputs
+    raise UsageError("no text: pass it as an argument, by --input FILE or on standard input")
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",")]
+
+
+def _labels(text: str) -> list[str]:
+    """``a,b``, or ``@FILE`` with a label a line."""
+    from zoo_cli.files import read_lines
+
+    if not text.startswith("@"):
+        return _listed(text)
+    path = Path(text[1:])
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"--labels: cannot read {path}: {error.strerror}") from error
+    return [row.text.strip() for row in read_lines(str(path), data).rows]
+
+
+def _revision(model: Model) -> str:
+    """The commit of the model's files; of a folder, which has none, their sizes and times."""
+    from zoo.hub import fetch
+
+    if model.revision is not None:
+        return model.revision
+    states = [(each, path.stat()) for each, path in sorted(fetch(model.entry).files.items())]
+    return " ".join(f"{each}:{state.st_size}:{state.st_mtime_ns}" for each, state in states)

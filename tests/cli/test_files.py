@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from zoo.errors import InputError, UsageError, ZooError
+from zoo_cli.files import Inputs, check_output, read, read_lines, write
+
+ROWS: list[dict[str, Any]] = [
+    {"id": "7", "text": "a dog, or 两只狗"},
+    {"id": "8", "text": 'a "quoted"\nline'},
+]
+
+
+def inputs(*rows: dict[str, Any], path: Path) -> Inputs:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return read(path)
+
+
+def test_each_format_gives_the_same_rows(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    with (tmp_path / "rows.csv").open("w", newline="") as file:
+        table = csv.DictWriter(file, ["id", "text"])
+        table.writeheader()
+        table.writerows(ROWS)
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(ROWS), tmp_path / "rows.parquet")
+
+    for suffix in ("jsonl", "csv", "parquet"):
+        found = read(tmp_path / f"rows.{suffix}")
+        assert [row.fields for row in found.rows] == ROWS
+        assert [row.text for row in found.rows] == [row["text"] for row in ROWS]
+        assert found.columns == ["id", "text"]
+
+
+def test_a_text_file_has_a_text_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "texts.txt"
+    path.write_bytes("\ufeffone\r\ntwo\u2028still two\nthree".encode())
+
+    assert [row.text for row in read(path).rows] == ["one", "two\u2028still two", "three"]
+
+
+def test_another_column_can_hold_the_text(tmp_path: Path) -> None:
+    path = tmp_path / "reviews.csv"
+    path.write_text("review,stars\nfine,4\n")
+
+    assert [row.text for row in read(path, "review").rows] == ["fine"]
+    with pytest.raises(InputError, match=r"reviews.csv:2: no field 'text'; it has 'review', 'sta"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("a.txt", b"one\n\nthree\n", r"a\.txt:2: the text is empty"),
+        ("a.txt", b"one\n\xff\n", r"a\.txt:2: not UTF-8"),
+        ("a.txt", b"", r"a\.txt has no rows"),
+        ("a.jsonl", b'{"text": "a"}\n{"text": \n', r"a\.jsonl:2: no JSON"),
+        ("a.jsonl", b'["text"]\n', r"a\.jsonl:1: expected a JSON object"),
+        ("a.jsonl", b'{"text": 5}\n', r"a\.jsonl:1: 'text' is no text but 5"),
+        ("a.csv", b'text,b\n"two\nlines",1\nthree\n', r"a\.csv:4: 1 fields, but the header has 2"),
+        ("a.csv", b'text\n"open\n', r"a\.csv:2: no CSV"),
+        ("a.csv", b"text,text\n1,2\n", r"a\.csv:1: two columns have the same name"),
+        ("a.parquet", b"PAR1 or not", r"a\.parquet: no parquet"),
+    ],
+)
+def test_a_bad_row_is_named(tmp_path: Path, name: str, data: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(data)
+
+    with pytest.raises(InputError, match=message):
+        read(tmp_path / name)
+
+
+def test_standard_input_may_be_empty_for_others_to_judge() -> None:
+    assert read_lines("standard input", b"").rows == []
+    with pytest.raises(InputError, match="standard input:1: the text is empty"):
+        read_lines("standard input", b"\n")
+
+
+def test_unknown_formats_and_places_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "there.csv").touch()
+
+    with pytest.raises(UsageError, match=r"expected a file that ends in .txt, .jsonl"):
+        read(tmp_path / "texts.doc")
+    with pytest.raises(UsageError, match="there is no file"):
+        read(tmp_path / "missing.csv")
+    with pytest.raises(UsageError, match=r"ends in .jsonl, .csv, .parquet"):
+        check_output(tmp_path / "out.txt", overwrite=False)
+    with pytest.raises(UsageError, match="there is no folder"):
+        check_output(tmp_path / "missing" / "out.csv", overwrite=False)
+    with pytest.raises(UsageError, match="pass --overwrite to replace it"):
+        check_output(tmp_path / "there.csv", overwrite=False)
+    check_output(tmp_path / "there.csv", overwrite=True)
+
+
+def test_results_stand_beside_their_rows(tmp_path: Path) -> None:
+    rows = inputs(*ROWS, path=tmp_path / "in.jsonl")
+    results = [[{"label": "dog", "score": 0.5}], [{"label": "cat", "score": 0.25}]]
+
+    for suffix in ("jsonl", "csv", "parquet"):
+        write(tmp_path / f"out.{suffix}", rows, results, "labels")
+
+    expected = [{**row, "labels": result} for row, result in zip(ROWS, results, strict=True)]
+    lines = (tmp_path / "out.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == expected
+    assert pyarrow.parquet.read_table(tmp_path / "out.parquet").to_pylist() == expected
+    with (tmp_path / "out.csv").open(newline="") as file:
+        cells = list(csv.DictReader(file))
+    assert [{**row, "labels": json.loads(row["labels"])} for row in cells] == expected
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "in.jsonl",
+        "out.csv",
+        "out.jsonl",
+        "out.parquet",
+    ]
+
+
+def test_parquet_keeps_types_and_gives_vectors_as_float32(tmp_path: Path) -> None:
+    source = tmp_path / "in.parquet"
+    table = pyarrow.Table.from_pylist([{"text": "a", "day": date(2026, 1, 2), "n": 5}] * 3)
+    pyarrow.parquet.write_table(table, source)
+
+    write(tmp_path / "out.parquet", read(source), [[0.5, 1.5]] * 3, "embedding")
+    write(tmp_path / "out.jsonl", read(source), [[0.5, 1.5]] * 3, "embedding")
+
+    found = pyarrow.parquet.read_table(tmp_path / "out.parquet")
+    assert str(found.schema.field("embedding").type).startswith("list<")
+    assert found.schema.field("embedding").type.value_type == pyarrow.float32()
+    assert found.to_pylist()[2] == {
+        "text": "a",
+        "day": date(2026, 1, 2),
+        "n": 5,
+        "embedding": [0.5, 1.5],
+    }
+    assert '"day": "2026-01-02", "n": 5' in (tmp_path / "out.jsonl").read_text()
+
+
+def test_a_column_of_two_types_is_refused_by_parquet(tmp_path: Path) -> None:
+    rows = inputs({"text": "a", "n": 1}, {"text": "b", "n": "one"}, path=tmp_path / "in.jsonl")
+
+    with pytest.raises(InputError, match="a column mixes types"):
+        write(tmp_path / "out.parquet", rows, [[1.0], [2.0]], "embedding")
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
+    rows = inputs(*ROWS, path=tmp_path / "in.jsonl")
+    output = tmp_path / "out.jsonl"
+    output.write_text("as before")
+
+    with pytest.raises(ZooError, match=r"cannot write .*out\.jsonl: No space left on device"):
+        write(output, rows, full_disk(), "labels")
+
+    assert output.read_text() == "as before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
+
+
+def full_disk() -> Iterator[list[str]]:
+    yield []
+    raise OSError(28, "No space left on device")
