@@ -11,6 +11,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+import zoo
+import zoo_bert.config
 from tests.checkpoints import (
     CLASSES,
     Save,
@@ -19,8 +21,9 @@ from tests.checkpoints import (
     copy_checkpoint,
     load,
 )
+from zoo.checkpoint import Files
 from zoo.errors import CheckpointError, WeightMapError
-from zoo.text import TokenBatch
+from zoo.text import TokenBatch, load_preprocessor
 
 # Both sides compute in float32, in another order: a few units in the last place.
 TOLERANCE = 1e-5
@@ -329,6 +332,10 @@ def test_texts_as_long_as_the_model_have_positions(save: Save) -> None:
         ("BertModel", {"num_attention_heads": 5}, "5 heads do not divide a width of 24"),
         ("BertModel", {"position_embedding_type": "relative_key"}, "expects 'absolute'"),
         ("BertModel", {"is_decoder": True}, "'is_decoder' is True"),
+        ("BertModel", {"pruned_heads": {"0": [1]}}, "'pruned_heads' is {'0': .*expects {}"),
+        ("DistilBertModel", {"is_decoder": True}, "'is_decoder' is True"),
+        ("RobertaModel", {"pad_token_id": 600}, "texts may have -535 tokens, .* take 4"),
+        ("RobertaModel", {"pad_token_id": 61}, "texts may have 4 tokens, .* take 4; config.json"),
         ("BertModel", {"rope_theta": 1e4}, "'rope_theta' is not a field"),
         ("BertModel", {"architectures": ["BertForQuestionAnswering"]}, "expects one of Bert"),
         ("BertModel", {"model_type": "gpt9"}, "no installed plugin has model_type 'gpt9'"),
@@ -352,6 +359,25 @@ def test_a_config_that_cannot_be_followed_is_refused(
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("class_name", ["BertModel", "RobertaModel", "DistilBertModel"])
+def test_what_old_configs_say_of_everything_is_no_obstacle(
+    class_name: str, save: Save, tmp_path: Path
+) -> None:
+    copy = copy_checkpoint(save(class_name)[0], tmp_path / "copy")
+    # transformers 2.0 to 2.4 wrote all their defaults.
+    change_json(
+        copy,
+        "config.json",
+        pruned_heads={},
+        is_decoder=False,
+        num_beams=1,
+        top_k=50,
+        do_sample=False,
+    )
+
+    torch.testing.assert_close(load(copy).embed("a man"), load(save(class_name)[0]).embed("a man"))
+
+
 def test_a_config_of_other_sizes_is_told_from_the_weights(save: Save, tmp_path: Path) -> None:
     copy = copy_checkpoint(save("BertModel")[0], tmp_path / "copy")
     change_json(copy, "config.json", intermediate_size=48)
@@ -370,3 +396,34 @@ def test_a_tokenizer_larger_than_the_vocabulary_is_refused(save: Save, tmp_path:
 
     with pytest.raises(CheckpointError, match="but the network knows 100 only"):
         load(copy)
+
+
+def test_what_our_registry_says_of_checkpoints_can_be_held_against_them(wordpiece: Path) -> None:
+    files = Files({path.name: path for path in wordpiece.iterdir()}, "tokenizer")
+    config = zoo_bert.config.bert(
+        {
+            "vocab_size": 1000,
+            "hidden_size": 24,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 4,
+            "intermediate_size": 40,
+            "max_position_embeddings": 66,
+            "hidden_act": "gelu",
+        }
+    )
+    known = {*vars(config), *load_preprocessor(files, config).facts}
+
+    for entry in zoo.list_models():
+        assert set(entry.checkpoint) <= known, entry.name
+
+
+def test_a_config_of_2019_that_names_no_class_has_the_head_of_pretraining(
+    save: Save, tmp_path: Path
+) -> None:
+    folder, reference = save("DistilBertForMaskedLM")
+    copy = copy_checkpoint(folder, tmp_path / "copy")
+    change_json(copy, "config.json", architectures=...)
+    tokens = torch.tensor([[2, 7, 9, 3]])
+
+    with torch.no_grad():
+        torch.testing.assert_close(load(copy).network(tokens), reference(tokens).logits)

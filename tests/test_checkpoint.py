@@ -415,6 +415,28 @@ def test_a_pickle_that_is_no_table_of_tensors_is_refused(
     assert "pytorch_model.bin holds no plain table of tensors" in refused(tmp_path)
 
 
+@pytest.mark.filterwarnings("ignore:Validating sparse")  # torch tells that it takes time
+@pytest.mark.parametrize(
+    "tensor",
+    [torch.eye(2).to_sparse(), torch.empty(2, device="meta")],
+    ids=["sparse", "without numbers"],
+)
+def test_a_tensor_without_all_its_numbers_is_refused(
+    tensor: torch.Tensor, tmp_path: Path, own_cache: Path
+) -> None:
+    torch.save({"a": torch.ones(2), "b": tensor}, tmp_path / "pytorch_model.bin")
+
+    assert "pytorch_model.bin holds no plain table of tensors" in refused(tmp_path)
+
+
+def test_a_small_pickle_that_unfolds_to_terabytes_is_refused(
+    tmp_path: Path, own_cache: Path
+) -> None:
+    torch.save({"a": torch.zeros(1).expand(2**40)}, tmp_path / "pytorch_model.bin")
+
+    assert "and its tensors 4,398,046,511,104; is it damaged?" in refused(tmp_path)
+
+
 def damaged_zip(path: Path) -> None:
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("archive/data.pkl", b"\x80\x02}.")

@@ -495,11 +495,21 @@ def test_a_file_of_another_length_than_announced_is_not_taken(
     hub.faults["model.safetensors"] = Fault(size=len(WEIGHTS) + more)
 
     with pytest.raises(
-        ZooError, match=r"ends model.safetensors after 400,000 of 401,000|has 400,000 bytes, though"
+        ZooError,
+        match=r"ends model.safetensors after 400,000 of 401,000|more than the 399,000 bytes",
     ):
         fetch(model(), cache_dir=tmp_path, endpoint=hub.url)
 
     assert find_cached(model(), cache_dir=tmp_path) is None
+
+
+def test_a_file_that_does_not_end_is_not_waited_for(hub: HubServer, tmp_path: Path) -> None:
+    hub.faults["model.safetensors"] = Fault(size=1000, stall=100_000)
+
+    with pytest.raises(IntegrityError, match="has more than the 1,000 bytes that"):
+        fetch(model(), cache_dir=tmp_path, endpoint=hub.url)
+
+    assert len(hub.gets("model.safetensors")) == 1
 
 
 def test_a_server_that_goes_silent_is_asked_again(hub: HubServer, tmp_path: Path) -> None:

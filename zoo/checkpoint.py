@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 # A config or tokenizer file larger than this is none.
 _JSON_LIMIT = 200 * 2**20
 
+# Tensors that share memory may be so many times as large as their pickle; tied ones come twice.
+_MOST_SHARED = 16
+
 WEIGHTS = "model.safetensors"
 LEGACY_WEIGHTS = "pytorch_model.bin"
 
@@ -193,6 +196,7 @@ def _converted(path: Path, source: str) -> Path:
     The pickle is read by torch's restricted unpickler, which builds tensors and runs no code.
     """
     import torch
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     real = path.resolve()
@@ -209,19 +213,39 @@ def _converted(path: Path, source: str) -> Path:
             f"{source}: {path.name} is damaged, or holds more than tensors, which zoo never loads "
             f"({reason})"
         ) from error
-    if not isinstance(state, dict) or not all(isinstance(x, torch.Tensor) for x in state.values()):
+    if not isinstance(state, dict) or not all(map(_is_plain, state.values())):
         raise CheckpointError(f"{source}: {path.name} holds no plain table of tensors")
+    # A few bytes in a pickle can claim to be terabytes, by a stride of 0.
+    claimed = sum(tensor.nbytes for tensor in state.values())
+    if claimed > _MOST_SHARED * stat.st_size:
+        raise CheckpointError(
+            f"{source}: {path.name} has {stat.st_size:,} bytes, and its tensors {claimed:,}; "
+            "is it damaged?"
+        )
     # Tied tensors share memory in a pickle; safetensors wants each to own its bytes.
     owned = {str(name): tensor.detach().contiguous().clone() for name, tensor in state.items()}
     try:
         twin.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=twin.parent, delete=False) as temporary:
-            pass
-        save_file(owned, temporary.name, metadata={"format": "pt"})
-        Path(temporary.name).replace(twin)
+        with tempfile.TemporaryDirectory(dir=twin.parent) as folder:
+            save_file(owned, Path(folder, twin.name), metadata={"format": "pt"})
+            Path(folder, twin.name).replace(twin)
     except OSError as error:
         raise CacheError(f"cannot write {twin}: {error.strerror}") from error
+    except SafetensorError as error:  # what its writer makes of a full disk
+        raise CacheError(f"cannot write {twin}: {one_line(error)}") from error
     return twin
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a value is a tensor with all its numbers in memory: none sparse, none without any."""
+    import torch
+
+    return (
+        isinstance(value, torch.Tensor)
+        and value.layout == torch.strided
+        and not value.is_meta
+        and not value.is_quantized
+    )
 
 
 def _is_zip(path: Path) -> bool:

@@ -79,6 +79,10 @@ class Fields:
         """Fields that change no number in inference: dropout, initialisation."""
         self._known.update(names)
 
+    def has(self, name: str) -> bool:
+        """Whether the config says anything under this name."""
+        return bool(self._published.get(name))
+
     def architecture(self, known: Mapping[str, T]) -> T | None:
         """What ``known`` says of the class in ``architectures``; None if the field is not there."""
         classes = self._published.get("architectures")
@@ -131,5 +135,6 @@ class Fields:
 
     def _error(self, name: str, expected: str, value: object) -> CheckpointError:
         return CheckpointError(
-            f"config.json: {name!r} is {value!r}; architecture {self._name!r} expects {expected}"
+            f"config.json: {name!r} is {value!r:.80}; "
+            f"architecture {self._name!r} expects {expected}"
         )

@@ -163,7 +163,7 @@ class Model(Loaded):
             self,
             _listed(text),
             labels,
-            template=template or TEMPLATE,
+            template=TEMPLATE if template is None else template,
             multi_label=multi_label,
             batch_tokens=batch_tokens,
         )

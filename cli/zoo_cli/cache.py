@@ -67,7 +67,10 @@ def rm(
     from zoo import hub
 
     sizes = {each.id: each.size for each in hub.cached()}
-    repositories = list(dict.fromkeys(_repository(name, registry) for name in names))
+    # Other programs keep repositories without an organisation, such as gpt2, which zoo cannot name.
+    repositories = list(
+        dict.fromkeys(name if name in sizes else _repository(name, registry) for name in names)
+    )
     for repository in repositories:
         if repository not in sizes:
             raise UsageError(

@@ -132,7 +132,7 @@ def write(
 
     Raises:
         ZooError: It cannot be written.
-        InputError: A column mixes types, which parquet cannot hold.
+        InputError: Parquet cannot hold a column, such as one that mixes types.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with writing(path):
@@ -174,6 +174,13 @@ def _row(place: str, fields: dict[str, Any], column: str) -> Row:
         raise InputError(f"{place}: {column!r} is no text but {text!r:.40}")
     if not text.strip():
         raise InputError(f"{place}: the text is empty; expected at least one word")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{place}: the text is no Unicode: character {error.start + 1} is "
+            f"{text[error.start]!a}, half of a pair"
+        ) from error
     return Row(place, text, fields)
 
 
@@ -203,7 +210,7 @@ def _json_lines(name: str, data: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
     for place, line in _lines(name, data):
         try:
             fields = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{place}: no JSON: {error}") from error
         if not isinstance(fields, dict):
             raise InputError(f"{place}: expected a JSON object, such as {{{_COLUMN!r}: …}}")
@@ -216,7 +223,10 @@ def _csv(name: str, data: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
 
     csv.field_size_limit(2**31 - 1)  # 128 KiB by default, less than a document may have
     table = csv.reader(io.StringIO(_decoded(name, data), newline=""), strict=True)
-    header = next(table, [])
+    try:
+        header = next(table, [])
+    except csv.Error as error:
+        raise InputError(f"{name}:1: no CSV: {error}") from error
     if len(set(header)) != len(header):
         raise InputError(f"{name}:1: two columns have the same name: {', '.join(header)}")
     line = table.line_num + 1  # where the row begins; a quoted field may hold line breaks
@@ -253,7 +263,8 @@ def _require_pyarrow() -> None:
 
 
 def _write_json_lines(path: Path, inputs: Inputs, results: Iterable[Any], name: str) -> None:
-    with path.open("w", encoding="utf-8") as file:
+    # What is no Unicode, such as half of an emoji that JSON spelled \\ud83d, is spelled so again.
+    with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
         for row, result in zip(inputs.rows, results, strict=True):
             fields = {**row.fields, name: result}
             file.write(json.dumps(fields, ensure_ascii=False, default=str) + "\n")
@@ -263,7 +274,7 @@ def _write_csv(path: Path, inputs: Inputs, results: Iterable[Any], name: str) ->
     import csv
 
     columns = inputs.columns
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow([*columns, name])
         for row, result in zip(inputs.rows, results, strict=True):
@@ -285,8 +296,10 @@ def _write_parquet(path: Path, inputs: Inputs, results: Iterable[Any], name: str
         table = pyarrow.table(
             {column: [row.fields.get(column) for row in inputs.rows] for column in columns}
         )
-    except pyarrow.ArrowException as error:
-        raise InputError(f"{path}: a column mixes types: {error}; use .jsonl") from error
+    except (pyarrow.ArrowException, OverflowError, UnicodeEncodeError) as error:
+        raise InputError(
+            f"the input has a column that parquet cannot hold: {error}; use .jsonl"
+        ) from error
     remaining, writer, kind, start = iter(results), None, None, 0
     while chunk := list(islice(remaining, _PARQUET_ROWS)):
         kind = kind or _single_precision(pyarrow.array(chunk).type)

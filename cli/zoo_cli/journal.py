@@ -65,7 +65,7 @@ class Journal:
                 else:
                     done = 0
                     self._file.truncate(0)
-                    self._append(json.dumps(fingerprint, ensure_ascii=False).encode() + b"\n")
+                    self._append(json.dumps(fingerprint).encode() + b"\n")
             yield done
 
     def _whole_windows(self, start: int, window: int, total: int) -> tuple[int, int]:
@@ -82,7 +82,7 @@ class Journal:
 
     def append(self, results: Sequence[Any]) -> None:
         """Add the results of a window, and wait until they are on disk."""
-        lines = [json.dumps(result, ensure_ascii=False) + "\n" for result in results]
+        lines = [json.dumps(result) + "\n" for result in results]
         with writing(self.path):
             self._append("".join(lines).encode())
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo.errors import CacheError, IntegrityError, UsageError
+from zoo.entry import Entry, Source
+from zoo.errors import IntegrityError, UsageError, ZooError
 from zoo_cli import output
 from zoo_cli.options import Json, Offline, Registries
 
 if TYPE_CHECKING:
-    from zoo.entry import Entry
     from zoo.hub import Checkpoint, FileCheck
     from zoo.registry import Registry
 
@@ -200,7 +200,8 @@ def verify(
     for entry in entries:
         try:
             found = hub.verify(entry, repair=repair)
-        except CacheError as error:
+        except ZooError as error:
+            # Other programs fetch single files, and repositories that are no model of zoo's.
             if not everything:
                 raise
             output.note(str(error))
@@ -327,7 +328,6 @@ def _facts(entry: Entry, checkpoint: Checkpoint | None) -> dict[str, str | None]
 def _on_disk(known: Registry) -> list[Entry]:
     """Entries of which there is anything on this disk, and repositories without an entry."""
     from zoo.hub import cached
-    from zoo.registry import resolve
 
     repositories = {repository.id for repository in cached()}
     entries = [
@@ -336,7 +336,10 @@ def _on_disk(known: Registry) -> list[Entry]:
         if entry.source.scheme == "bundled" or entry.source.location in repositories
     ]
     named = {entry.source.location for entry in entries}
-    return entries + [resolve(f"hf:{each}", known) for each in sorted(repositories - named)]
+    return entries + [
+        Entry(f"hf:{each}", architecture="", source=Source("hf", each))
+        for each in sorted(repositories - named)
+    ]
 
 
 def _bad(check: FileCheck) -> bool:

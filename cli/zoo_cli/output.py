@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 SCHEMA_VERSION = 1
 """Of all JSON that listings print; a change that breaks a reader raises it."""
 
+_OBEYED = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # C1 controls, turns of direction
 _GAP = "  "
 _NARROWEST = 10  # columns; a cell cut shorter says nothing
 
@@ -33,7 +35,9 @@ def emit_json(key: str, value: object) -> None:
 def to_json(value: object, *, indent: int | None = None) -> str:
     """As JSON; dates, and whatever else JSON lacks, as strings."""
     readable = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    return json.dumps(value, ensure_ascii=not readable, indent=indent, default=str)
+    text = json.dumps(value, ensure_ascii=not readable, indent=indent, default=str)
+    # JSON escapes some of what a terminal would obey; a checkpoint's labels may hold the rest.
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def note(message: str, *, kind: str = "note") -> None:

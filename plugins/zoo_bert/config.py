@@ -16,6 +16,12 @@ _HEADS: dict[str, Head | None] = {
     "ForSequenceClassification": "classification",
 }
 
+# What transformers before 2.5 wrote of text generation for every model; an encoder generates none.
+_GENERATION = (
+    "do_sample", "early_stopping", "eos_token_ids", "length_penalty", "num_beams",
+    "num_return_sequences", "repetition_penalty", "temperature", "top_k", "top_p",
+)  # fmt: skip
+
 
 def bert(published: Mapping[str, Any]) -> BertConfig:
     """Read a config of ``model_type`` bert."""
@@ -47,6 +53,7 @@ def distilbert(published: Mapping[str, Any]) -> BertConfig:
     """
     fields = Fields(published, "distilbert")
     head = _head(fields, "DistilBert")
+    _no_variant(fields)
     fields.unused("sinusoidal_pos_embds", "seq_classif_dropout", "qa_dropout", "dropout")
     fields.unused("attention_dropout", "initializer_range", "pad_token_id", "tie_weights_")
     activation = fields.text("activation", default="gelu")
@@ -76,8 +83,8 @@ def _encoder(
     fields: Fields, head: Head | None, *, first_position: int, head_activation: str
 ) -> BertConfig:
     """What BERT and RoBERTa write alike."""
+    _no_variant(fields)
     fields.must_be("position_embedding_type", "absolute")
-    fields.must_be("is_decoder", False)
     fields.must_be("add_cross_attention", False)
     fields.must_be("embedding_size", fields.size("hidden_size"))  # ALBERT's and ELECTRA's factor
     fields.unused("attention_probs_dropout_prob", "hidden_dropout_prob", "classifier_dropout")
@@ -106,8 +113,20 @@ def _encoder(
     return config
 
 
+def _no_variant(fields: Fields) -> None:
+    """Refuse what transformers can make of any of the three, and this network is not."""
+    fields.must_be("is_decoder", False)
+    fields.must_be("is_encoder_decoder", False)
+    fields.must_be("pruned_heads", {})
+    fields.unused(*_GENERATION)
+
+
 def _head(fields: Fields, *families: str) -> Head | None:
-    """The head that ``architectures`` names; none if the field is not there."""
-    return fields.architecture(
-        {family + kind: head for family in families for kind, head in _HEADS.items()}
-    )
+    """The head that ``architectures`` names.
+
+    Configs of 2019 lack the field; those checkpoints were published as they had been pretrained.
+    """
+    known = {family + kind: head for family in families for kind, head in _HEADS.items()}
+    if not fields.has("architectures"):
+        return "masked-language-model"
+    return fields.architecture(known)

@@ -68,7 +68,8 @@ class Embeddings(nn.Module):
         """(B, T) three times -> (B, T, C)."""
         x = self.token(tokens)
         if self.segments:
-            x = x + self.segment(segments)
+            # RoBERTa has one row, for both texts of a pair.
+            x = x + self.segment(segments.clamp(max=self.segments - 1))
         return self.norm(x + self.position(positions + self.first_position))
 
 

@@ -83,3 +83,31 @@ def test_registry_lock_pins_what_the_hub_has(zoo: Zoo, hub: HubServer, tmp_path:
     assert {pin["path"] for pin in pins} >= {"config.json", "model.safetensors"}
     assert all(len(pin["sha256"]) == 64 for pin in pins)
     assert zoo.works("registry", "lock", "registry.yaml") == ""
+
+
+def test_what_other_programs_cached_is_no_obstacle(
+    zoo: Zoo, hub: HubServer, tmp_path: Path
+) -> None:
+    zoo.works("download", "hf:org/my-bert")
+    cache = tmp_path / "huggingface" / "hub"
+    (cache / "models--gpt2" / "snapshots").mkdir(parents=True)  # from before organisations
+    commit = "a" * 40
+    tokenizer = cache / "models--org--tokenizer"
+    for name, text in {
+        "refs/main": commit,
+        f"snapshots/{commit}/tokenizer.json": "{}",
+        f"zoo/{commit}.json": json.dumps(
+            {"format": 1, "files": {"tokenizer.json": {"size": 2, "etag": "b" * 40}}}
+        ),
+    }.items():
+        (tokenizer / name).parent.mkdir(parents=True, exist_ok=True)
+        (tokenizer / name).write_text(text)
+
+    done = zoo("verify", "--all", "--json")
+
+    assert done.returncode == 0, done
+    assert {file["model"] for file in json.loads(done.stdout)["files"]} >= {"hf:org/my-bert"}
+    assert "note: hf:gpt2 is not in the cache" in done.stderr
+    assert "note: hf:org/tokenizer has no config.json" in done.stderr
+    assert "freed" in zoo("cache", "rm", "gpt2", "-y").stderr
+    assert not (cache / "models--gpt2").exists()

@@ -67,6 +67,13 @@ def test_another_column_can_hold_the_text(tmp_path: Path) -> None:
         ("a.jsonl", b'{"text": 5}\n', r"a\.jsonl:1: 'text' is no text but 5"),
         ("a.csv", b'text,b\n"two\nlines",1\nthree\n', r"a\.csv:4: 1 fields, but the header has 2"),
         ("a.csv", b'text\n"open\n', r"a\.csv:2: no CSV"),
+        ("a.csv", b'"text\na', r"a\.csv:1: no CSV"),
+        ("a.jsonl", b'{"text": ' + b"[" * 200_000, r"a\.jsonl:1: no JSON"),
+        (
+            "a.jsonl",
+            b'{"text": "cut \\ud83d"}\n',
+            r"a\.jsonl:1: the text is no Unicode: character 5",
+        ),
         ("a.csv", b"text,text\n1,2\n", r"a\.csv:1: two columns have the same name"),
         ("a.parquet", b"PAR1 or not", r"a\.parquet: no parquet"),
     ],
@@ -145,8 +152,25 @@ def test_parquet_keeps_types_and_gives_vectors_as_float32(tmp_path: Path) -> Non
 def test_a_column_of_two_types_is_refused_by_parquet(tmp_path: Path) -> None:
     rows = inputs({"text": "a", "n": 1}, {"text": "b", "n": "one"}, path=tmp_path / "in.jsonl")
 
-    with pytest.raises(InputError, match="a column mixes types"):
+    with pytest.raises(InputError, match=r"a column that parquet cannot hold: .* use \.jsonl"):
         write(tmp_path / "out.parquet", rows, [[1.0], [2.0]], "embedding")
+
+
+@pytest.mark.parametrize("value", [10**30, "half an emoji: \ud83d"], ids=ascii)
+def test_what_parquet_cannot_hold_is_told(value: object, tmp_path: Path) -> None:
+    rows = inputs({"text": "a", "other": value}, path=tmp_path / "in.jsonl")
+
+    with pytest.raises(InputError, match=r"a column that parquet cannot hold: .* use \.jsonl"):
+        write(tmp_path / "out.parquet", rows, [[1.0]], "embedding")
+
+
+def test_half_of_an_emoji_comes_out_of_json_as_it_went_in(tmp_path: Path) -> None:
+    rows = inputs({"text": "a", "other": "half: \ud83d"}, path=tmp_path / "in.jsonl")
+
+    write(tmp_path / "out.jsonl", rows, [[1.0]], "embedding")
+
+    (line,) = (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(line)["other"] == "half: \ud83d"
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+
+from zoo_cli import output
 from zoo_cli.output import as_count, as_size, printable, table, width
 
 
@@ -52,3 +55,12 @@ def test_numbers_for_people() -> None:
         "2.0B",
     ]
     assert [as_size(n) for n in (12, 1_000, 440_449_768)] == ["12 B", "1.0 kB", "440.4 MB"]
+
+
+def test_json_holds_nothing_that_a_terminal_obeys() -> None:
+    hostile = {"label": "\x1b[2J \x9b2J \u202egnp.exe"}
+
+    text = output.to_json(hostile)
+
+    assert text.isprintable()
+    assert json.loads(text) == hostile

@@ -8,8 +8,10 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 
-from tests.checkpoints import TEXTS, Save, load
+from tests.checkpoints import TEXTS, Save, change_json, load
+from zoo.entry import Entry, Source
 from zoo.errors import CheckpointError, InputError, UsageError, ZooWarning
+from zoo.loading import load as load_entry
 
 # Vectors of about length 5, both sides in float32.
 TOLERANCE = 1e-5
@@ -74,6 +76,20 @@ def test_the_default_prompt_is_put_before_each_text(save: Save, tmp_path: Path) 
         model.embed(texts, prompt=""), theirs(reference, texts, prompt=""), atol=1e-5, rtol=0
     )
     assert not torch.allclose(model.embed(texts), model.embed(texts, prompt=""), atol=1e-2)
+
+
+@pytest.mark.parametrize("class_name", ["BertModel", "RobertaModel"])
+def test_text_is_lower_cased_where_sentence_transformers_does(
+    class_name: str, save: Save, tmp_path: Path
+) -> None:
+    save_sentence_model(save(class_name)[0], tmp_path / "model")
+    change_json(tmp_path / "model", "sentence_bert_config.json", do_lower_case=True)
+    reference = SentenceTransformer(str(tmp_path / "model"), device="cpu")
+    texts = ["A MAN Rides", "ÀÉ İstanbul", "[MASK] <mask> stay"]
+
+    torch.testing.assert_close(
+        load(tmp_path / "model").embed(texts), theirs(reference, texts), atol=TOLERANCE, rtol=0
+    )
 
 
 def test_the_checkpoints_pooling_gives_way_to_what_is_asked(save: Save, tmp_path: Path) -> None:
@@ -185,3 +201,18 @@ def test_a_step_that_zoo_lacks_is_refused_when_loading(save: Save, tmp_path: Pat
         CheckpointError, match="asks for the pooling weightedmean; zoo has mean, cls"
     ):
         load(tmp_path / "model")
+
+
+def test_what_a_registry_says_of_the_pooling_is_held_against_the_files(
+    save: Save, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    save_sentence_model(save("BertModel")[0], folder, normalize=True)
+    source = Source("folder", str(folder))
+
+    load_entry(
+        Entry("acme", "bert", source, checkpoint={"pooling": "mean", "normalize": True}),
+        device="cpu",
+    )
+    with pytest.raises(CheckpointError, match="says pooling is 'cls', the files say 'mean'"):
+        load_entry(Entry("acme", "bert", source, checkpoint={"pooling": "cls"}), device="cpu")

@@ -8,7 +8,7 @@ import transformers
 
 import zoo
 from tests.checkpoints import Save, change_json, copy_checkpoint, load
-from zoo.errors import InputError, TaskError, ZooWarning
+from zoo.errors import InputError, TaskError, UsageError, ZooWarning
 
 CLASSES = ["BertForMaskedLM", "RobertaForMaskedLM", "DistilBertForMaskedLM"]
 
@@ -82,6 +82,17 @@ def test_a_target_of_several_tokens_stands_for_its_first_and_says_so(save: Save)
 
     assert len(first) > 1
     assert [fill.token_id for fill in gap] == [first.ids[0]]
+
+
+def test_a_request_for_no_answer_is_an_error(save: Save) -> None:
+    model = load(save("BertForMaskedLM")[0])
+
+    with pytest.raises(UsageError, match=r"^targets are empty; expected one or more words"):
+        model.fill_mask("A [MASK].", targets=[])
+    with pytest.raises(TypeError, match=r"^targets are a list of words, not the text 'man'$"):
+        model.fill_mask("A [MASK].", targets="man")
+    with pytest.raises(UsageError, match=r"^top_k is -1; expected 1 or more$"):
+        model.fill_mask("A [MASK].", top_k=-1)
 
 
 def test_an_empty_target_is_an_error(save: Save) -> None:

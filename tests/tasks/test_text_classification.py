@@ -7,7 +7,7 @@ import pytest
 import transformers
 
 from tests.checkpoints import Save, change_json, copy_checkpoint, load
-from zoo.errors import InputError, TaskError, ZooWarning
+from zoo.errors import InputError, TaskError, UsageError, ZooWarning
 
 NAMES = {0: "sad", 1: "calm", 2: "glad"}
 TEXTS = [
@@ -64,6 +64,8 @@ def test_at_most_so_many_classes_are_shown(save: Save) -> None:
 
     assert len(model.classify("a", top_k=2).labels) == 2
     assert model.classify("a", top_k=1).labels == model.classify("a").labels[:1]
+    with pytest.raises(UsageError, match=r"^top_k is 0; expected 1 or more$"):
+        model.classify("a", top_k=0)
 
 
 def test_a_batch_equals_one_by_one(save: Save) -> None:
@@ -203,14 +205,16 @@ def test_classes_without_a_name_in_the_file_do_not_tell_either(save: Save, tmp_p
 
 
 def test_zero_shots_mistakes_are_told(save: Save) -> None:
-    from zoo.errors import UsageError
-
     model = load(save("BertForSequenceClassification", id2label=NLI)[0])
 
     with pytest.raises(UsageError, match="expected one or more different labels, got none"):
         model.zero_shot("a", [])
     with pytest.raises(UsageError, match="different labels, got a, b, a"):
         model.zero_shot("a", ["a", "b", "a"])
+    with pytest.raises(TypeError, match=r"^labels are a list of texts, not the text 'sport'$"):
+        model.zero_shot("a", "sport")
+    with pytest.raises(UsageError, match=r"template '' has no \{\} for the label"):
+        model.zero_shot("a", ["b"], template="")
     with pytest.raises(UsageError, match=r"template 'about it' has no \{\} for the label"):
         model.zero_shot("a", LABELS, template="about it")
     with pytest.raises(InputError, match="the text is empty"):

@@ -125,3 +125,17 @@ def test_a_task_on_text_asks_for_a_text_preprocessor(wordpiece: Path) -> None:
     assert text_preprocessor(preprocessor) is preprocessor
     with pytest.raises(TypeError, match="need a TextPreprocessor, not int"):
         text_preprocessor(3)
+
+
+def test_what_no_file_could_hold_is_an_error(wordpiece: Path) -> None:
+    with pytest.raises(InputError, match=r"^text 2 of 2 is no Unicode: character 3 is '.ud83d', "):
+        load(wordpiece).encode(["a", "a \ud83d"])
+
+
+def test_the_facts_are_what_a_registry_may_state(wordpiece: Path) -> None:
+    assert load(wordpiece, max_length=64).facts == {
+        "max_length": 64,
+        "pooling": "mean",
+        "normalize": False,
+        "prompt": "",
+    }

@@ -169,6 +169,34 @@ def test_a_mask_token_outside_the_vocabulary_is_refused(wordpiece: Path, tmp_pat
         load(tmp_path)
 
 
+@pytest.mark.parametrize("mask", [5, ["[MASK]"], {"content": 5}], ids=str)
+def test_a_mask_token_that_is_no_text_is_refused(
+    mask: object, wordpiece: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "vocab.txt").write_bytes((wordpiece / "vocab.txt").read_bytes())
+    change_json(tmp_path, "tokenizer_config.json", mask_token=mask)
+
+    with pytest.raises(CheckpointError, match=r"mask_token is .*; expected a string$"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("name", WORDPIECE)
+@pytest.mark.parametrize("setting", [{"do_lower_case": None}, {"strip_accents": "no"}], ids=str)
+def test_a_setting_that_is_no_choice_is_refused(
+    setting: dict[str, object], name: str, wordpiece: Path, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes((wordpiece / name).read_bytes())
+    change_json(tmp_path, "tokenizer_config.json", **setting)
+
+    with pytest.raises(CheckpointError, match=r"tokenizer_config.json: .*expected true or false$"):
+        load(tmp_path)
+
+
+# A table of normalisation that is cut short lets the tokenizers library panic.
+PANIC = """{"model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"}, "normalizer":
+{"type": "Precompiled", "precompiled_charsmap": "AAAA"}, "version": "1.0"}"""
+
+
 def test_a_vocabulary_without_a_mask_has_none(tmp_path: Path) -> None:
     (tmp_path / "vocab.txt").write_text("[UNK]\n[CLS]\n[SEP]\na\n")
 
@@ -187,6 +215,7 @@ def test_a_vocabulary_without_a_mask_has_none(tmp_path: Path) -> None:
         ({"tokenizer.json": "{}"}, "tokenizer.json is damaged"),
         ({"tokenizer.json": "[" * 10_000}, "tokenizer.json is damaged"),
         ({"tokenizer.json": b"\xff\xfe"}, "tokenizer.json is damaged"),
+        ({"tokenizer.json": PANIC}, "tokenizer.json is damaged"),
         ({"vocab.txt": "a\nb\n"}, r"vocab.txt has no \[UNK\], \[CLS\], \[SEP\]"),
         ({"vocab.txt": b"\xff\xfe"}, "vocab.txt is no text in UTF-8"),
         ({"vocab.json": '{"a": 0}', "merges.txt": "a\n"}, "do not fit together"),
@@ -218,6 +247,10 @@ def test_a_word_is_looked_up_as_it_stands_in_a_text(wordpiece: Path, byte_level_
     assert roberta.backend.token_to_id("capital") is None
     assert roberta.word_ids("capital") == [roberta.backend.token_to_id("Ġcapital")]
     assert roberta.word_ids("Ġcapital") == roberta.word_ids("capital")
+    # Both are there, "strides" ends in the other.
+    assert roberta.backend.token_to_id("rides") is not None
+    assert roberta.word_ids("rides") == [roberta.backend.token_to_id("Ġrides")]
+    assert bert.word_ids("##s") == [bert.backend.token_to_id("##s")]
     assert bert.word_ids(" ") == []
 
 

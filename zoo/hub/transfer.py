@@ -172,8 +172,9 @@ class _Download:
         if have > self.file.size:
             self._start_again(partial)
             raise IntegrityError(
-                f"{self.repository.id}: {self.file.path} has {have:,} bytes, though "
-                f"{self.hub.endpoint} announced {self.file.size:,}; it was not kept: run again"
+                f"{self.repository.id}: {self.file.path} has more than the "
+                f"{self.file.size:,} bytes that {self.hub.endpoint} announced; it was not kept: "
+                "run again"
             )
 
     def _receive_once(self, partial: Path, have: int) -> None:
@@ -206,6 +207,8 @@ class _Download:
                         raise CancelledError
                     file.write(block)
                     self.advance(len(block))
+                    if file.tell() > self.file.size:
+                        return  # `_receive` refuses it; the rest could fill the disk
         if _size(partial) < self.file.size:
             raise BrokenConnectionError(
                 f"{self.repository.id}: {self.hub.endpoint} ends {self.file.path} after "

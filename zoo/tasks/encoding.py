@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from zoo import runtime
+from zoo.errors import UsageError
 from zoo.loading import Loaded
 from zoo.text import TokenBatch
 from zoo.text.preprocessor import text_preprocessor
@@ -53,6 +54,16 @@ def encode(
             tokens=batch_tokens or runtime.default_tokens(loaded.device),
             padded=not packed,
         )
+
+
+def check_top_k(top_k: int) -> None:
+    """Refuse to show fewer than one answer.
+
+    Raises:
+        UsageError: The number is below 1.
+    """
+    if top_k < 1:
+        raise UsageError(f"top_k is {top_k}; expected 1 or more")
 
 
 def shortened(text: str, width: int = 40) -> str:

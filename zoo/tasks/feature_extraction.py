@@ -15,7 +15,7 @@ from zoo.tasks import require
 from zoo.tasks.encoding import encode
 from zoo.text import TokenBatch
 from zoo.text.pooling import Mode
-from zoo.text.preprocessor import refuse_empty, text_preprocessor
+from zoo.text.preprocessor import check_texts, text_preprocessor
 
 TASK = "feature-extraction"
 
@@ -90,5 +90,5 @@ def _prompted(loaded: Loaded, texts: Sequence[str], prompt: str | None) -> Seque
     """The texts after a prompt, by default the checkpoint's own."""
     if prompt is None:
         prompt = text_preprocessor(loaded.preprocessor).pooling.prompt
-    refuse_empty(texts)  # behind a prompt it would not show
+    check_texts(texts)  # behind a prompt it would not show
     return [prompt + text for text in texts] if prompt else texts

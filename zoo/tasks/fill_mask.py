@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo.errors import InputError, TaskError, ZooWarning
+from zoo.errors import InputError, TaskError, UsageError, ZooWarning
 from zoo.loading import Loaded
 from zoo.tasks import require
-from zoo.tasks.encoding import encode, shortened
+from zoo.tasks.encoding import check_top_k, encode, shortened
 from zoo.text import TokenBatch, Tokenizer
 from zoo.text.preprocessor import text_preprocessor
 
@@ -67,7 +67,14 @@ def fill_mask(
     Raises:
         InputError: A text is empty or has no gap, or lost all its gaps when it was cut.
         TaskError: The model has no masked-language-model head.
+        UsageError: No targets, or ``top_k`` below 1.
+        TypeError: ``targets`` is one string, whose letters would be taken for words.
     """
+    if isinstance(targets, str):
+        raise TypeError(f"targets are a list of words, not the text {targets!r}")
+    check_top_k(top_k)
+    if targets is not None and not targets:
+        raise UsageError("targets are empty; expected one or more words, or None for all")
     predict = require(loaded, TASK)
     tokenizer = text_preprocessor(loaded.preprocessor).tokenizer
     mask_token, mask_id = tokenizer.mask_token, tokenizer.mask_id

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from zoo.loading import Loaded
 from zoo.tasks import require
-from zoo.tasks.encoding import encode
+from zoo.tasks.encoding import check_top_k, encode
 from zoo.text import TokenBatch
 
 TASK = "text-classification"
@@ -53,7 +53,9 @@ def classify(
     Raises:
         InputError: A text is empty.
         TaskError: The model has no classification head.
+        UsageError: ``top_k`` is below 1.
     """
+    check_top_k(top_k)
     head = require(loaded, TASK)
     network: Any = loaded.network
 

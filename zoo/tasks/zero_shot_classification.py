@@ -19,7 +19,7 @@ from zoo.tasks import require
 from zoo.tasks.encoding import encode
 from zoo.tasks.text_classification import Classified, ranked
 from zoo.text import TokenBatch
-from zoo.text.preprocessor import refuse_empty
+from zoo.text.preprocessor import check_texts
 
 TASK = "zero-shot-classification"
 TEMPLATE = "This example is {}."
@@ -52,7 +52,10 @@ def zero_shot(
         InputError: A text or label is empty.
         TaskError: The model is no classifier, or its classes do not say which is entailment.
         UsageError: No labels, a label twice, or a template without ``{}``.
+        TypeError: ``labels`` is one string, whose letters would be taken for labels.
     """
+    if isinstance(labels, str):
+        raise TypeError(f"labels are a list of texts, not the text {labels!r}")
     if not labels or len(set(labels)) != len(labels):
         raise UsageError(
             f"expected one or more different labels, got {', '.join(labels) or 'none'}"
@@ -61,8 +64,8 @@ def zero_shot(
         raise UsageError(f"template {template!r} has no {{}} for the label")
     head = require(loaded, TASK)
     entailment, contradiction = _indices(loaded)
-    refuse_empty(texts)
-    refuse_empty(labels, "label")
+    check_texts(texts)
+    check_texts(labels, "label")
     if not texts:
         return []
 

@@ -42,15 +42,25 @@ class TextPreprocessor:
     max_length: int
     pooling: Pooling
 
+    @property
+    def facts(self) -> dict[str, str | int | bool]:
+        """What a registry's entry may state of these files, beside the network's config."""
+        return {
+            "max_length": self.max_length,
+            "pooling": self.pooling.mode,
+            "normalize": self.pooling.normalize,
+            "prompt": self.pooling.prompt,
+        }
+
     def encode(self, texts: Sequence[str] | Sequence[tuple[str, str]]) -> list[tokenizers.Encoding]:
         """Tokenize texts, or pairs of texts; warn of what is cut.
 
         Raises:
-            InputError: A text is empty.
+            InputError: A text is empty, or no Unicode.
         """
         parts = ((text,) if isinstance(text, str) else text for text in texts)
         for column in zip(*parts, strict=True):
-            refuse_empty(column)
+            check_texts(column)
         encodings = self.tokenizer.encode(texts, max_length=self.max_length)
         # A text that is paired with several others is one text, however often it is cut.
         cut = {
@@ -69,16 +79,23 @@ class TextPreprocessor:
         return encodings
 
 
-def refuse_empty(texts: Sequence[str], kind: str = "text") -> None:
-    """Refuse texts without a word.
+def check_texts(texts: Sequence[str], kind: str = "text") -> None:
+    """Refuse texts without a word, and those that no file in UTF-8 could hold.
 
     Raises:
-        InputError: A text is empty; the message says which.
+        InputError: A text is empty, or has half of a surrogate pair; the message says which.
     """
     for number, text in enumerate(texts, start=1):
+        which = f"{kind} {number} of {len(texts)}" if len(texts) > 1 else f"the {kind}"
         if not text.strip():
-            which = f"{kind} {number} of {len(texts)}" if len(texts) > 1 else f"the {kind}"
             raise InputError(f"{which} is empty; expected at least one word")
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"{which} is no Unicode: character {error.start + 1} is {text[error.start]!a}, "
+                "half of a pair; was the text cut, or read in a wrong encoding?"
+            ) from error
 
 
 def _tokens_cut(encoding: tokenizers.Encoding) -> int:
@@ -94,21 +111,31 @@ def load_preprocessor(files: Files, config: TextConfig) -> TextPreprocessor:
     all-MiniLM-L6-v2 says 128 while its authors mean 256.
 
     Raises:
-        CheckpointError: The tokenizer is missing, damaged, or larger than the network's vocabulary.
+        CheckpointError: The tokenizer is missing, damaged, or larger than the network's vocabulary;
+            or the limit leaves no room for a text.
     """
+    sentence_settings = files.json("sentence_bert_config.json")
     tokenizer = load_tokenizer(files)
+    if sentence_settings.get("do_lower_case"):
+        tokenizer.lower_case()
     tokens = tokenizer.backend.get_vocab_size()
     if tokens > config.vocabulary:
         raise CheckpointError(
             f"{files.source}: the tokenizer has {tokens} tokens, "
             f"but the network knows {config.vocabulary} only"
         )
-    published = files.json("sentence_bert_config.json").get("max_seq_length")
+    published = sentence_settings.get("max_seq_length")
     if published is None:
         published = files.json("tokenizer_config.json").get("model_max_length")
     max_length = config.max_length
     if isinstance(published, int | float) and 2 < published < _NO_LIMIT:
         max_length = min(max_length, int(published))
+    special = tokenizer.backend.num_special_tokens_to_add(is_pair=True)
+    if max_length <= special:  # the tokenizers library would count below zero, and cut nothing
+        raise CheckpointError(
+            f"{files.source}: texts may have {max_length} tokens, of which a pair's special ones "
+            f"take {special}; config.json or the tokenizer's settings are wrong"
+        )
     return TextPreprocessor(tokenizer, max_length, load_pooling(files))
 
 

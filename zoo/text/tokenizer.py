@@ -60,13 +60,30 @@ class Tokenizer:
                 "shorten it"
             ) from error
 
+    def lower_case(self) -> None:
+        """Lower-case all text from now on, before any other step but the search for special tokens.
+
+        As sentence-transformers does for a checkpoint that asks for it.
+        """
+        from tokenizers import normalizers
+
+        normalizer = self.backend.normalizer
+        if isinstance(normalizer, normalizers.BertNormalizer) and normalizer.lowercase:
+            return
+        steps: list[normalizers.Normalizer] = [normalizers.Lowercase()]
+        self.backend.normalizer = normalizers.Sequence(
+            steps if normalizer is None else [*steps, normalizer]
+        )
+
     def word_ids(self, word: str) -> list[int]:
-        """The tokens of a word as it stands after a space, without special ones."""
-        number = self.backend.token_to_id(word)
-        if number is not None:
-            return [number]
+        """The tokens of a word as it stands after a space, without special ones.
+
+        What is no single token there may be one as it is written: ``##s``, ``Ġthe``.
+        """
         encoding = self.backend.encode(f" {word}", add_special_tokens=False)
-        return [token for token in encoding.ids if self.word(token)]
+        ids = [token for token in encoding.ids if self.word(token)]
+        as_written = self.backend.token_to_id(word)
+        return ids if len(ids) == 1 or as_written is None else [as_written]
 
     def word(self, token: int) -> str:
         """One token as a person reads it: without the mark of a word's beginning."""
@@ -95,10 +112,19 @@ def load_tokenizer(files: Files) -> Tokenizer:
     import tokenizers
 
     settings = files.json("tokenizer_config.json")
+    for name in ("do_lower_case", "strip_accents", "tokenize_chinese_chars"):
+        given = settings.get(name, False)
+        if not isinstance(given, bool) and (name, given) != ("strip_accents", None):
+            raise CheckpointError(
+                f"{files.source}: tokenizer_config.json: {name!r} is {given!r:.60}; "
+                "expected true or false"
+            )
     if path := files.path("tokenizer.json"):
         try:
             backend = tokenizers.Tokenizer.from_file(str(path))
-        except Exception as error:  # the Rust library raises no narrower type
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # the Rust library may panic, which is no Exception
             raise CheckpointError(
                 f"{files.source}: tokenizer.json is damaged: {one_line(error)}"
             ) from error
@@ -117,6 +143,8 @@ def load_tokenizer(files: Files) -> Tokenizer:
     mask = settings.get("mask_token") or files.json("special_tokens_map.json").get("mask_token")
     if isinstance(mask, dict):
         mask = mask.get("content")
+    if not isinstance(mask, str | None):
+        raise CheckpointError(f"{files.source}: mask_token is {mask!r:.60}; expected a string")
     if mask is None:
         mask = next((x for x in ("[MASK]", "<mask>") if backend.token_to_id(x) is not None), None)
     return Tokenizer(backend, mask_token=mask, source=files.source)
