@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Unpack, overload
 
 from zoo import registry
 from zoo.loading import Loaded
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from zoo.tasks.fill_mask import FilledText
     from zoo.tasks.text_classification import Classified
+    from zoo.tasks.text_generation import Generation, Options
     from zoo.text.pooling import Mode
 
 
@@ -168,6 +169,36 @@ class Model(Loaded):
             batch_tokens=batch_tokens,
         )
         return results[0] if isinstance(text, str) else results
+
+    @overload
+    def generate(self, prompt: str, **options: Unpack[Options]) -> Generation: ...
+    @overload
+    def generate(self, prompt: list[str], **options: Unpack[Options]) -> list[Generation]: ...
+    def generate(
+        self, prompt: str | list[str], **options: Unpack[Options]
+    ) -> Generation | list[Generation]:
+        """Continue a prompt; see `zoo.tasks.text_generation` for the options.
+
+        Example::
+
+            model.generate("To be or not", max_new_tokens=20, temperature=0.8, seed=1).text
+        """
+        from zoo.tasks.text_generation import generate
+
+        results = generate(self, _listed(prompt), **options)
+        return results[0] if isinstance(prompt, str) else results
+
+    def stream(self, prompt: str, **options: Unpack[Options]) -> Iterator[str]:
+        """Continue a prompt piece by piece, as `generate` does.
+
+        Example::
+
+            for piece in model.stream("To be or not"):
+                print(piece, end="", flush=True)
+        """
+        from zoo.tasks.text_generation import stream
+
+        return stream(self, prompt, **options)
 
 
 def load(

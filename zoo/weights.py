@@ -56,9 +56,14 @@ def same(
     return Rule(theirs, (ours,), lambda x, _: (x,), lambda xs: xs[0], also, fallback)
 
 
-def transposed(theirs: str, ours: str) -> Rule:
-    """A matrix stored (in, out), as GPT-2's Conv1D does; ours are (out, in)."""
-    return Rule(theirs, (ours,), lambda x, _: (x.t(),), lambda xs: xs[0].t())
+def transposed(theirs: str, *ours: str) -> Rule:
+    """A matrix stored (in, out), as GPT-2's Conv1D does; ours are (out, in).
+
+    Several of ours, of one size, stand side by side in it.
+    """
+    return Rule(
+        theirs, ours, lambda x, parts: x.t().tensor_split(parts), lambda xs: torch.cat(list(xs)).t()
+    )
 
 
 def fused(theirs: str, *ours: str) -> Rule:

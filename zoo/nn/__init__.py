@@ -2,9 +2,21 @@
 
 from zoo.nn.activation import activation
 from zoo.nn.attention import Attention, attend
-from zoo.nn.cache import LayerCache
-from zoo.nn.feed_forward import FeedForward
+from zoo.nn.cache import Cache, KVCache, LayerCache, place
+from zoo.nn.feed_forward import FeedForward, GatedFeedForward
 from zoo.nn.rotary import Rotary
 from zoo.nn.segments import Segments
 
-__all__ = ["Attention", "FeedForward", "LayerCache", "Rotary", "Segments", "activation", "attend"]
+__all__ = [
+    "Attention",
+    "Cache",
+    "FeedForward",
+    "GatedFeedForward",
+    "KVCache",
+    "LayerCache",
+    "Rotary",
+    "Segments",
+    "activation",
+    "attend",
+    "place",
+]

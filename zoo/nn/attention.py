@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.nn.cache import LayerCache
+from zoo.nn.cache import Cache
 from zoo.nn.rotary import Rotary
 from zoo.nn.segments import Segments
 
@@ -60,7 +60,7 @@ class Attention(nn.Module):
         mask: Tensor | Segments | None = None,
         causal: bool = False,
         rotary: Rotary | None = None,
-        cache: LayerCache | None = None,
+        cache: Cache | None = None,
     ) -> Tensor:
         """(B, T, C) -> (B, T, C).
 
@@ -112,6 +112,7 @@ def attend(
     if isinstance(mask, Segments):
         return mask.attend(query, key, value, causal=causal)
     T, S = query.size(2), key.size(2)
+    causal = causal and T > 1  # a single query stands at the last key and sees them all
     if causal and (mask is not None or T != S):
         # SDPA aligns its own causal mask at the first key, and takes no other beside it.
         mask = _join(mask, _lower_right(T, S, query.device))

@@ -15,6 +15,7 @@ PARTS = {
     "text-classification": "classify",
     "zero-shot-classification": "classify",
     "feature-extraction": "encoder",
+    "text-generation": "new_cache",
 }
 
 

@@ -60,6 +60,11 @@ class Tokenizer:
                 "shorten it"
             ) from error
 
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of tokens, without special ones."""
+        text: str = self.backend.decode(list(tokens), skip_special_tokens=True)
+        return text
+
     def word_ids(self, word: str) -> list[int]:
         """The tokens of a word as it stands after a space, without special ones."""
         number = self.backend.token_to_id(word)
