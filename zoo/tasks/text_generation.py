@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypedDict, Unpack
 
-
 from zoo.errors import UsageError
 from zoo.generation import CausalDecoder, Finish, Generated, Settings
 from zoo.generation import generate as generate_tokens
