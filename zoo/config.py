@@ -55,6 +55,29 @@ class Fields:
             raise self._error(name, "a positive number", value)
         return float(value)
 
+    def numbers(self, name: str) -> tuple[float, ...]:
+        """A list of numbers."""
+        values: object = self._get(name, ())
+        if not isinstance(values, Sequence) or not all(
+            isinstance(each, int | float) for each in values
+        ):
+            raise self._error(name, "a list of numbers", values)
+        return tuple(float(value) for value in values)
+
+    def table(self, name: str) -> Fields | None:
+        """The fields of an object inside, to be read and finished like these; None if absent."""
+        self._known.add(name)
+        value: object = self._published.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, Mapping):
+            raise self._error(name, "an object", value)
+        return Fields(value, self._name)
+
+    def has(self, name: str) -> bool:
+        """Whether a field is there, and not null."""
+        return self._published.get(name) is not None
+
     def text(self, name: str, *, default: str | None = None) -> str:
         """A string."""
         value = self._get(name, default)

@@ -73,6 +73,19 @@ def fused(theirs: str, *ours: str) -> Rule:
     )
 
 
+def interleaved(theirs: str, *ours: str, heads: int) -> Rule:
+    """Several of ours, of one size, stacked head by head: q, k, v of the first head, …."""
+
+    def split(x: Tensor, parts: int) -> list[Tensor]:
+        by_head = x.unflatten(0, (heads, parts, -1)).unbind(1)
+        return [part.flatten(0, 1) for part in by_head]
+
+    def join(xs: Sequence[Tensor]) -> Tensor:
+        return torch.stack([x.unflatten(0, (heads, -1)) for x in xs], dim=1).flatten(0, 2)
+
+    return Rule(theirs, ours, split, join)
+
+
 @dataclass(frozen=True)
 class WeightMap:
     """All rules of one published layout.

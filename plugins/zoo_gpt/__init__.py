@@ -1,4 +1,4 @@
-"""GPT-2: a decoder that continues a text.
+"""GPT-2, GPT-NeoX, OPT, Llama and Qwen: decoders that continue a text.
 
 Imports no torch: the strings below say where each part lives, and zoo imports it when needed.
 """
@@ -10,9 +10,14 @@ from zoo.hookspecs import Architecture, hookimpl
 
 @hookimpl
 def zoo_architectures() -> Iterable[Architecture]:
-    """GPT-2's family."""
+    """Six families in four files; Llama and Qwen are one network."""
     for name, model_type, module in (
         ("gpt2", "gpt2", "gpt2"),
+        ("gpt-neox", "gpt_neox", "neox"),
+        ("opt", "opt", "opt"),
+        ("llama", "llama", "llama"),
+        ("qwen2", "qwen2", "llama"),
+        ("qwen3", "qwen3", "llama"),
     ):
         yield Architecture(
             name=name,
