@@ -2,8 +2,9 @@
 
 from zoo.generation.beams import search
 from zoo.generation.causal import CausalDecoder, CausalNetwork
-from zoo.generation.engine import Finish, Generated, Step, Stop, generate, steps
+from zoo.generation.engine import Step, generate, steps
 from zoo.generation.protocol import Decoder, State
+from zoo.generation.result import Finish, Generated, Stop
 from zoo.generation.settings import Settings
 
 __all__ = [

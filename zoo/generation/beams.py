@@ -11,9 +11,9 @@ from typing import TypeVar
 
 import torch
 
-from zoo.generation.engine import Finish, Generated, Stop, allowed, ending
 from zoo.generation.processors import force, processors
 from zoo.generation.protocol import Decoder, State
+from zoo.generation.result import Finish, Generated, Stop, allowed, ending
 from zoo.generation.settings import Settings
 
 S = TypeVar("S", bound=State)

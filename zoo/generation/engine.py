@@ -8,23 +8,18 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Generic, Literal, Protocol, TypeVar, runtime_checkable
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from zoo.errors import InputError
+from zoo.generation.beams import search
 from zoo.generation.processors import force, processors
 from zoo.generation.protocol import Decoder, State
+from zoo.generation.result import Finish, Generated, Stop, allowed, ending
 from zoo.generation.settings import Settings
-
-Finish = Literal["end", "stop", "length"]
-"""Why a text ended: by a token that ends texts, by a stop string, by its allowed length."""
-
-Stop = Callable[[Sequence[int]], bool]
-"""Whether the tokens generated so far contain, with the last of them, what ends the text."""
 
 S = TypeVar("S", bound=State)
 
@@ -57,21 +52,6 @@ class Step:
 
 
 @dataclass
-class Generated:
-    """The new tokens of one row, and why they end.
-
-    ``score`` is what beams compare: the sum of log-probabilities over length to the power of the
-    length penalty; None without beams.
-    """
-
-    tokens: list[int] = field(default_factory=list)
-    finish: Finish = "length"
-    score: float | None = None
-    logprobs: list[float] = field(default_factory=list)
-    alternatives: list[tuple[tuple[int, float], ...]] = field(default_factory=list)
-
-
-@dataclass
 class _Row:
     prompt: int
     sequence: int
@@ -81,21 +61,6 @@ class _Row:
     limit: int
     generator: torch.Generator | None
     finished: bool = False
-
-
-def allowed(decoder: Decoder[S], prompt: Sequence[int], settings: Settings) -> int:
-    """How many tokens may be generated for a prompt.
-
-    Raises:
-        InputError: None at all: the prompt fills the context.
-    """
-    begun = len(decoder.begin(prompt))
-    if begun >= decoder.max_length:
-        raise InputError(
-            f"the prompt has {begun} tokens, the model's context {decoder.max_length}, so nothing "
-            "can follow; shorten the prompt"
-        )
-    return min(settings.max_new_tokens, decoder.max_length - begun)
 
 
 def steps(
@@ -152,8 +117,6 @@ def generate(
     Arguments and errors are those of `steps`, but beams are welcome.
     """
     if settings.num_beams > 1:
-        from zoo.generation.beams import search
-
         at_once = max(1, slots // settings.num_beams)
         return [
             rows
@@ -274,17 +237,6 @@ class _Run(Generic[S]):
                 strict=True,
             )
         ]
-
-
-def ending(
-    tokens: Sequence[int], limit: int, settings: Settings, stop: Stop | None
-) -> Finish | None:
-    """Why the text ends with the last of its new tokens; None if it goes on."""
-    if tokens[-1] in settings.ends:
-        return "end"
-    if stop is not None and stop(tokens):
-        return "stop"
-    return "length" if len(tokens) >= limit else None
 
 
 def _generator(seed: int, prompt: int, sequence: int) -> torch.Generator:
