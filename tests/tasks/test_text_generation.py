@@ -113,6 +113,11 @@ def test_stops_are_a_list_of_strings(model: zoo.Model, stop: list[str]) -> None:
         model.generate("To be", stop=stop)
 
 
+def test_at_least_one_row_runs_at_once(model: zoo.Model) -> None:
+    with pytest.raises(UsageError, match="slots is 0; expected 1 row or more"):
+        model.generate("To be", slots=0)
+
+
 def test_a_decoder_does_not_fill_masks(model: zoo.Model) -> None:
     with pytest.raises(TaskError, match="it can do text-generation"):
         model.fill_mask("To [MASK]")

@@ -106,13 +106,16 @@ def generate(
     """
     decoder, preprocessor = _parts(loaded)
     stops = _stops(options)
+    slots = options.get("slots", SLOTS)
+    if slots < 1:
+        raise UsageError(f"slots is {slots}; expected 1 row or more at once")
     encoded = [preprocessor.encode(prompt) for prompt in prompts]
     rows = generate_tokens(
         decoder,
         encoded,
         _settings(preprocessor, options),
         stop=stopper(preprocessor.tokenizer, stops),
-        slots=options.get("slots", SLOTS),
+        slots=slots,
     )
     return [
         Generation(prompt, tuple(_continuation(each, tokens, preprocessor, stops) for each in row))
