@@ -22,6 +22,19 @@ _HARMLESS = frozenset(
 )
 
 
+# How to generate, which transformers wrote into config.json before generation_config.json came.
+GENERATION = tuple(
+    """
+    bad_words_ids begin_suppress_tokens decoder_start_token_id diversity_penalty do_sample
+    early_stopping encoder_no_repeat_ngram_size exponential_decay_length_penalty forced_bos_token_id
+    forced_eos_token_id length_penalty max_length max_new_tokens min_length no_repeat_ngram_size
+    num_beam_groups num_beams num_return_sequences output_scores remove_invalid_values
+    renormalize_logits repetition_penalty return_dict_in_generate suppress_tokens temperature top_k
+    top_p typical_p
+    """.split()  # noqa: SIM905 (a list of words reads better)
+)
+
+
 class Fields:
     """The fields of one config, checked as they are read.
 

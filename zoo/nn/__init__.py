@@ -1,11 +1,12 @@
 """The parts that architectures share, each written once. Needs torch, and nothing else of zoo."""
 
 from zoo.nn.activation import activation
-from zoo.nn.attention import Attention, attend
+from zoo.nn.attention import Attention, KeysValues, attend
 from zoo.nn.cache import Cache, KVCache, LayerCache, place
 from zoo.nn.feed_forward import FeedForward, GatedFeedForward
 from zoo.nn.rotary import Rotary
 from zoo.nn.segments import Segments
+from zoo.nn.source import SourceState
 
 __all__ = [
     "Attention",
@@ -13,9 +14,11 @@ __all__ = [
     "FeedForward",
     "GatedFeedForward",
     "KVCache",
+    "KeysValues",
     "LayerCache",
     "Rotary",
     "Segments",
+    "SourceState",
     "activation",
     "attend",
     "place",

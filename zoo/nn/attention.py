@@ -8,6 +8,9 @@ from zoo.nn.cache import Cache
 from zoo.nn.rotary import Rotary
 from zoo.nn.segments import Segments
 
+KeysValues = tuple[Tensor, Tensor]
+"""Keys and values of one attention layer, (B, G, S, D) each."""
+
 
 class Attention(nn.Module):
     """Self-attention, or cross-attention when a context is given.
@@ -55,7 +58,7 @@ class Attention(nn.Module):
     def forward(
         self,
         x: Tensor,
-        context: Tensor | None = None,
+        context: Tensor | KeysValues | None = None,
         *,
         mask: Tensor | Segments | None = None,
         causal: bool = False,
@@ -66,22 +69,28 @@ class Attention(nn.Module):
 
         Args:
             x: Tokens that ask, (B, T, C).
-            context: Tokens that answer, (B, S, C); ``x`` itself unless given.
+            context: Tokens that answer, (B, S, C), or what `keys_values` made of them; ``x`` itself
+                unless given.
             mask: What may be attended to; see `attend`.
             causal: Whether a token sees only itself and those before it.
             rotary: Turns queries and keys by their positions.
             cache: Keys and values of earlier tokens, which these are appended to.
         """
-        source = x if context is None else context
         query = self._split_heads(self.query(x))  # (B, H, T, D)
-        key = self._split_heads(self.key(source))  # (B, G, S, D)
-        value = self._split_heads(self.value(source))
+        if isinstance(context, tuple):
+            key, value = context
+        else:
+            key, value = self.keys_values(x if context is None else context)  # (B, G, S, D)
         if rotary is not None:
             query, key = rotary(query), rotary(key)
         if cache is not None:
             key, value = cache.append(key, value)
         attended = attend(query, key, value, mask=mask, causal=causal)  # (B, H, T, D)
         return self.output(attended.transpose(1, 2).flatten(2))  # (B, T, C)
+
+    def keys_values(self, context: Tensor) -> KeysValues:
+        """(B, S, C) -> keys and values, (B, G, S, D): made once if asked of many times."""
+        return self._split_heads(self.key(context)), self._split_heads(self.value(context))
 
     def _split_heads(self, x: Tensor) -> Tensor:
         """(B, T, heads · D) -> (B, heads, T, D)."""

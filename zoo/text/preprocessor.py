@@ -58,14 +58,7 @@ class TextPreprocessor:
             for number, (text, encoding) in enumerate(zip(texts, encodings, strict=True))
             if encoding.overflowing
         }
-        if cut:
-            count = "1 text is" if len(cut) == 1 else f"{len(cut)} texts are"
-            warnings.warn(
-                f"{count} longer than the model's {self.max_length} tokens; "
-                f"cut {sum(cut.values()):,} tokens at the end",
-                ZooWarning,
-                stacklevel=2,
-            )
+        warn_of_cut(list(cut.values()), self.max_length)
         return encodings
 
 
@@ -79,6 +72,18 @@ def refuse_empty(texts: Sequence[str], kind: str = "text") -> None:
         if not text.strip():
             which = f"{kind} {number} of {len(texts)}" if len(texts) > 1 else f"the {kind}"
             raise InputError(f"{which} is empty; expected at least one word")
+
+
+def warn_of_cut(cut: Sequence[int], max_length: int) -> None:
+    """Warn of texts that were too long, each of which has lost so many tokens."""
+    if cut:
+        count = "1 text is" if len(cut) == 1 else f"{len(cut)} texts are"
+        warnings.warn(
+            f"{count} longer than the model's {max_length} tokens; "
+            f"cut {sum(cut):,} tokens at the end",
+            ZooWarning,
+            stacklevel=3,
+        )
 
 
 def _tokens_cut(encoding: tokenizers.Encoding) -> int:
@@ -103,13 +108,17 @@ def load_preprocessor(files: Files, config: TextConfig) -> TextPreprocessor:
             f"{files.source}: the tokenizer has {tokens} tokens, "
             f"but the network knows {config.vocabulary} only"
         )
+    return TextPreprocessor(tokenizer, length_limit(files, config), load_pooling(files))
+
+
+def length_limit(files: Files, config: TextConfig) -> int:
+    """The most tokens of a text: what the files say, if the network has positions for as many."""
     published = files.json("sentence_bert_config.json").get("max_seq_length")
     if published is None:
         published = files.json("tokenizer_config.json").get("model_max_length")
-    max_length = config.max_length
     if isinstance(published, int | float) and 2 < published < _NO_LIMIT:
-        max_length = min(max_length, int(published))
-    return TextPreprocessor(tokenizer, max_length, load_pooling(files))
+        return min(config.max_length, int(published))
+    return config.max_length
 
 
 def text_preprocessor(preprocessor: Any) -> TextPreprocessor:  # noqa: ANN401 (a plugin made it)
