@@ -37,6 +37,7 @@ class Config:
 
     vocabulary = target_vocabulary = 80
     max_length = 128
+    start = 79
 
 
 def ours(folder: Path) -> MarianPreprocessor:

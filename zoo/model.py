@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from zoo.tasks.fill_mask import FilledText
+    from zoo.tasks.sequence_to_sequence import Answer
+    from zoo.tasks.sequence_to_sequence import Options as SequenceOptions
     from zoo.tasks.text_classification import Classified
     from zoo.tasks.text_generation import Generation, Options
     from zoo.text.pooling import Mode
@@ -199,6 +201,28 @@ class Model(Loaded):
         from zoo.tasks.text_generation import stream
 
         return stream(self, prompt, **options)
+
+    @overload
+    def translate(
+        self, text: str, *, to: str | None = ..., **options: Unpack[SequenceOptions]
+    ) -> Answer: ...
+    @overload
+    def translate(
+        self, text: list[str], *, to: str | None = ..., **options: Unpack[SequenceOptions]
+    ) -> list[Answer]: ...
+    def translate(
+        self, text: str | list[str], *, to: str | None = None, **options: Unpack[SequenceOptions]
+    ) -> Answer | list[Answer]:
+        """Translate a text; see `zoo.tasks.translation`.
+
+        Example::
+
+            model.translate("Ein Hund rennt.", num_beams=4).text
+        """
+        from zoo.tasks.translation import translate
+
+        results = translate(self, _listed(text), to=to, **options)
+        return results[0] if isinstance(text, str) else results
 
 
 def load(

@@ -17,7 +17,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from zoo.nn import Attention, FeedForward, KeysValues, LayerCache, Segments, SourceState
+from zoo.nn import Attention, Cache, FeedForward, KeysValues, Segments, SourceState
 from zoo.text import TokenBatch
 
 
@@ -125,12 +125,17 @@ class DecoderBlock(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(config.width, eps=config.norm_eps)
 
     def forward(
-        self, x: Tensor, source: KeysValues, mask: Tensor | None, cache: LayerCache | None
+        self,
+        x: Tensor,
+        source: KeysValues,
+        source_mask: Tensor | None,
+        mask: Tensor | None,
+        cache: Cache | None,
     ) -> Tensor:
         """(B, T, C) -> (B, T, C), post-norm."""
-        x = self.attention_norm(x + self.attention(x, causal=True, cache=cache))
+        x = self.attention_norm(x + self.attention(x, mask=mask, causal=True, cache=cache))
         asked = x.view(source[0].size(0), -1, x.size(2))  # all rows of a prompt, side by side
-        answer = self.cross_attention(asked, source, mask=mask).view_as(x)
+        answer = self.cross_attention(asked, source, mask=source_mask).view_as(x)
         x = self.cross_attention_norm(x + answer)
         return self.feed_forward_norm(x + self.feed_forward(x))
 
@@ -172,19 +177,21 @@ class Decoder(nn.Module):
         x: Tensor,
         sources: Sequence[KeysValues],
         *,
+        source_mask: Tensor | None = None,
         mask: Tensor | None = None,
-        caches: Sequence[LayerCache] | None = None,
+        caches: Sequence[Cache] | None = None,
     ) -> Tensor:
         """(B, T, C) -> (B, T, C).
 
         Args:
             x: Target tokens; those that the caches do not hold yet.
             sources: Keys and values of the source for each block, from `sources`.
-            mask: True where the source has a token, (B, 1, 1, S).
+            source_mask: True where the source has a token, (B, 1, 1, S).
+            mask: True where a target token may look, if causality is not enough, (B, 1, 1, T).
             caches: Keys and values of earlier target tokens for each block.
         """
         for number, block in enumerate(self.blocks):
-            x = block(x, sources[number], mask, caches[number] if caches else None)
+            x = block(x, sources[number], source_mask, mask, caches[number] if caches else None)
         return self.norm(x)
 
 
@@ -202,7 +209,7 @@ class Transformer(nn.Module):
         ``mask`` is True where the source has a token, (B, 1, 1, S).
         """
         context = self.encoder(source, mask=mask)
-        return self.decoder(target, self.decoder.sources(context), mask=mask)
+        return self.decoder(target, self.decoder.sources(context), source_mask=mask)
 
 
 class Translator(Transformer):
@@ -239,8 +246,14 @@ class Translator(Transformer):
 
     def decode(self, tokens: Tensor, state: SourceState) -> Tensor:
         """Append a token to each row, (R,), and return the logits of the next: (R, V)."""
-        x = self.target(tokens.unsqueeze(1), slice(state.length, state.length + 1))  # (R, 1, C)
-        x = self.decoder(x, state.sources, mask=state.mask, caches=state.caches)
+        positions, mask = state.past.extend(1)
+        x = self.decoder(
+            self.target(tokens.unsqueeze(1), positions),  # (R, 1, C)
+            state.sources,
+            source_mask=state.mask,
+            mask=mask,
+            caches=state.past.layers,
+        )
         return self.head(x.squeeze(1))
 
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from zoo.checkpoint import Files
 from zoo.errors import CheckpointError, InputError, ZooWarning
+from zoo.generation import Settings
+from zoo.generation.published import published_settings
 from zoo.text.preprocessor import length_limit, refuse_empty, warn_of_cut
 from zoo.text.sentencepiece import read_sentencepiece
 from zoo_transformer.model import TransformerConfig, TranslatorConfig
@@ -35,12 +37,14 @@ class MarianPreprocessor:
         numbers: Of the source's pieces.
         pieces: Of the target's numbers.
         max_length: In tokens, ``</s>`` included.
+        settings: How its authors translate.
     """
 
     source: tokenizers.Tokenizer
     numbers: Mapping[str, int]
     pieces: Mapping[int, str]
     max_length: int
+    settings: Settings
 
     @property
     def languages(self) -> list[str]:
@@ -100,8 +104,9 @@ class MarianPreprocessor:
 
 
 def load_preprocessor(files: Files, config: TranslatorConfig) -> MarianPreprocessor:
-    """Read ``source.spm``, ``vocab.json`` and, where the target has its own, ``target_vocab.json``.
+    """Read ``source.spm``, ``vocab.json``, and ``generation_config.json``.
 
+    The target's pieces have their numbers in ``vocab.json`` too, or in a ``target_vocab.json``.
     ``target.spm`` is needed to split texts in the target language, and translating splits none.
 
     Raises:
@@ -118,6 +123,12 @@ def load_preprocessor(files: Files, config: TranslatorConfig) -> MarianPreproces
         numbers=numbers,
         pieces={number: piece for piece, number in target.items()},
         max_length=length_limit(files, config),
+        settings=published_settings(
+            files,
+            vocabulary=config.target_vocabulary,
+            start=config.start,
+            max_length=config.max_length,
+        ),
     )
 
 

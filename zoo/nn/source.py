@@ -1,12 +1,15 @@
 """What an encoder-decoder remembers of its source, and of what it has written so far."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from zoo.nn.attention import KeysValues
-from zoo.nn.cache import LayerCache
+from zoo.nn.cache import KVCache
 
 
 class SourceState:
@@ -14,9 +17,9 @@ class SourceState:
 
     The encoder runs once, and each decoder layer makes its keys and values of the encoder's output
     once. They stay one a prompt however many rows (beams) the prompt has: rows of one prompt ask
-    side by side. Satisfies the engine's protocol `zoo.generation.State`.
+    side by side. It is a `zoo.generation.State`.
 
-    Shapes: P prompts, R rows, S tokens of the longest prompt, H heads, D width of a head.
+    Shapes: P prompts, S tokens of the longest prompt, H heads, D width of a head.
 
     Args:
         sources: Of each decoder layer, (P, H, S, D) keys and values.
@@ -25,39 +28,43 @@ class SourceState:
     """
 
     def __init__(self, sources: Sequence[KeysValues], mask: Tensor | None, *, room: int) -> None:
+        keys, _ = sources[0]
+        P, H, _, D = keys.shape
         self.sources = list(sources)
         self.mask = mask
-        self.caches = [
-            LayerCache((keys.size(0), keys.size(1), room, keys.size(3)), like=keys)
-            for keys, _ in sources
-        ]
-
-    @property
-    def length(self) -> int:
-        """How many tokens each row holds."""
-        return self.caches[0].length
+        self.past = KVCache(len(sources), (P, H, room, D), like=keys)
 
     def expand(self, copies: int) -> None:
         """Give each prompt ``copies`` rows instead of one, all with the same past."""
-        for cache in self.caches:
-            cache.keys = cache.keys.repeat_interleave(copies, dim=0)
-            cache.values = cache.values.repeat_interleave(copies, dim=0)
+        self.past.expand(copies)
 
     def reorder(self, rows: Tensor) -> None:
         """Let row r go on from the past of row ``rows[r]``, (R,), which is of the same prompt."""
-        for cache in self.caches:
-            for stored in (cache.keys, cache.values):
-                past = stored[:, :, : cache.length]
-                past.copy_(past.index_select(0, rows))
+        self.past.reorder(rows)
 
     def keep(self, prompts: Sequence[int]) -> None:
         """Forget all prompts and their rows but these, which take the first places."""
-        device = self.caches[0].keys.device
-        kept = torch.tensor(prompts, device=device)
-        copies = self.caches[0].keys.size(0) // self.sources[0][0].size(0)
-        rows = (kept.unsqueeze(1) * copies + torch.arange(copies, device=device)).flatten()
-        for cache in self.caches:
-            cache.keys, cache.values = cache.keys[rows], cache.values[rows]
+        self.past.keep(prompts)
+        kept = torch.tensor(prompts, device=self.sources[0][0].device)
         self.sources = [(keys[kept], values[kept]) for keys, values in self.sources]
         if self.mask is not None:
             self.mask = self.mask[kept]
+
+    def put(self, prompt: int, other: SourceState, other_prompt: int) -> None:
+        """Let a prompt with one row be another state's."""
+        self.past.put(prompt, other.past, other_prompt)
+        P, _, S, _ = self.sources[0][0].shape
+        its = other.sources[0][0].size(2)
+        if self.mask is None:
+            self.mask = torch.ones(P, 1, 1, S, dtype=torch.bool, device=self.sources[0][0].device)
+        if its > S:
+            self.mask = F.pad(self.mask, (0, its - S))
+            self.sources = [
+                (F.pad(keys, (0, 0, 0, its - S)), F.pad(values, (0, 0, 0, its - S)))
+                for keys, values in self.sources
+            ]
+        for mine, theirs in zip(self.sources, other.sources, strict=True):
+            for stored, new in zip(mine, theirs, strict=True):
+                stored[prompt, :, :its] = new[other_prompt]
+        self.mask[prompt] = False
+        self.mask[prompt, ..., :its] = True if other.mask is None else other.mask[other_prompt]
