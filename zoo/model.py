@@ -203,6 +203,24 @@ class Model(Loaded):
         return stream(self, prompt, **options)
 
     @overload
+    def answer(self, text: str, **options: Unpack[SequenceOptions]) -> Answer: ...
+    @overload
+    def answer(self, text: list[str], **options: Unpack[SequenceOptions]) -> list[Answer]: ...
+    def answer(
+        self, text: str | list[str], **options: Unpack[SequenceOptions]
+    ) -> Answer | list[Answer]:
+        """Answer a text that says what to do; see `zoo.tasks.text2text_generation`.
+
+        Example::
+
+            model.answer("translate English to German: A dog runs.").text
+        """
+        from zoo.tasks.text2text_generation import answer
+
+        results = answer(self, _listed(text), **options)
+        return results[0] if isinstance(text, str) else results
+
+    @overload
     def translate(
         self, text: str, *, to: str | None = ..., **options: Unpack[SequenceOptions]
     ) -> Answer: ...

@@ -16,6 +16,7 @@ PARTS = {
     "zero-shot-classification": "classify",
     "feature-extraction": "encoder",
     "text-generation": "new_cache",
+    "text2text-generation": "prefill",
     "translation": "prefill",
 }
 
