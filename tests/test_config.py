@@ -160,3 +160,27 @@ def test_labels_without_a_name_for_each_number_are_refused(value: object) -> Non
 def test_a_regression_is_no_classification() -> None:
     with pytest.raises(CheckpointError, match="'problem_type' is 'regression'"):
         fields(id2label={"0": "a"}, problem_type="regression").labels()
+
+
+def test_a_table_inside_is_read_and_finished_like_the_whole() -> None:
+    fields = Fields({"rope": {"factor": 2, "factors": [1, 2.5], "odd": 1}, "none": None}, "acme")
+
+    table = fields.table("rope")
+
+    assert table is not None
+    assert (table.number("factor"), table.numbers("factors")) == (2.0, (1.0, 2.5))
+    assert table.has("factor")
+    assert not fields.has("none")
+    assert fields.table("none") is None
+    fields.finish()
+    with pytest.raises(CheckpointError, match="'odd' is not a field"):
+        table.finish()
+
+
+def test_a_table_is_an_object_and_numbers_are_a_list() -> None:
+    fields = Fields({"rope": 3, "factors": "12"}, "acme")
+
+    with pytest.raises(CheckpointError, match=r"'rope' is 3; .* expects an object"):
+        fields.table("rope")
+    with pytest.raises(CheckpointError, match=r"'factors' is '12'; .* expects a list of numbers"):
+        fields.numbers("factors")

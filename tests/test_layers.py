@@ -146,7 +146,7 @@ LAYERS = [
     ["zoo.errors"],
     ["zoo.entry", "zoo.distributions", "zoo.hookspecs", "zoo.nn", "zoo.weights"],
     ["zoo.config", "zoo.checkpoint", "zoo.runtime", "zoo.registry", "zoo.hub", "zoo.plugins"],
-    ["zoo.text"],
+    ["zoo.text", "zoo.generation"],
     ["zoo.loading"],
     ["zoo.tasks"],
     ["zoo.model"],

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from zoo.errors import WeightMapError
-from zoo.weights import Rule, WeightMap, fused, same, transposed
+from zoo.weights import Rule, WeightMap, fused, interleaved, same, transposed
 
 
 def numbers(*shape: int) -> Tensor:
@@ -64,6 +64,27 @@ def test_fused_splits_along_the_first_dimension_in_order() -> None:
     assert state["k.weight"].tolist() == [[5, 6], [7, 8]]
     assert state["v.bias"].tolist() == [5, 6]
     assert equal(weights.dump(state), tensors)
+
+
+def test_transposed_parts_stand_side_by_side() -> None:
+    weights = WeightMap("test", (transposed("qk", "q", "k"),))
+
+    state = weights.load({"qk": numbers(2, 4)}, empty(q=(2, 2), k=(2, 2)), source="x")
+
+    assert state["q"].tolist() == [[1, 5], [2, 6]]
+    assert state["k"].tolist() == [[3, 7], [4, 8]]
+    assert equal(weights.dump(state), {"qk": numbers(2, 4)})
+
+
+def test_interleaved_parts_alternate_head_by_head() -> None:
+    weights = WeightMap("test", (interleaved("qkv", "q", "k", "v", heads=2),))
+
+    state = weights.load({"qkv": numbers(12)}, empty(q=(4,), k=(4,), v=(4,)), source="x")
+
+    # Two numbers of q, of k, of v for the first head; then for the second.
+    assert state["q"].tolist() == [1, 2, 7, 8]
+    assert state["v"].tolist() == [5, 6, 11, 12]
+    assert equal(weights.dump(state), {"qkv": numbers(12)})
 
 
 def test_a_layer_number_stays_the_same_on_both_sides() -> None:

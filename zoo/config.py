@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from zoo.errors import CheckpointError
@@ -18,6 +18,19 @@ _HARMLESS = frozenset(
     output_hidden_states output_past problem_type return_dict sep_token_id task_specific_params
     tie_word_embeddings tokenizer_class torch_dtype torchscript transformers_version unk_token_id
     use_bfloat16 use_cache vocab_type
+    """.split()  # noqa: SIM905 (a list of words reads better)
+)
+
+
+# How to generate, which transformers wrote into config.json before generation_config.json came.
+GENERATION = tuple(
+    """
+    bad_words_ids begin_suppress_tokens decoder_start_token_id diversity_penalty do_sample
+    early_stopping encoder_no_repeat_ngram_size exponential_decay_length_penalty forced_bos_token_id
+    forced_eos_token_id length_penalty max_length max_new_tokens min_length no_repeat_ngram_size
+    num_beam_groups num_beams num_return_sequences output_scores remove_invalid_values
+    renormalize_logits repetition_penalty return_dict_in_generate suppress_tokens temperature top_k
+    top_p typical_p
     """.split()  # noqa: SIM905 (a list of words reads better)
 )
 
@@ -55,6 +68,29 @@ class Fields:
             raise self._error(name, "a positive number", value)
         return float(value)
 
+    def numbers(self, name: str) -> tuple[float, ...]:
+        """A list of numbers."""
+        values: object = self._get(name, ())
+        if not isinstance(values, Sequence) or not all(
+            isinstance(each, int | float) for each in values
+        ):
+            raise self._error(name, "a list of numbers", values)
+        return tuple(float(value) for value in values)
+
+    def table(self, name: str) -> Fields | None:
+        """The fields of an object inside, to be read and finished like these; None if absent."""
+        self._known.add(name)
+        value: object = self._published.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, Mapping):
+            raise self._error(name, "an object", value)
+        return Fields(value, self._name)
+
+    def has(self, name: str) -> bool:
+        """Whether a field is there, and not null."""
+        return self._published.get(name) is not None
+
     def text(self, name: str, *, default: str | None = None) -> str:
         """A string."""
         value = self._get(name, default)
@@ -78,10 +114,6 @@ class Fields:
     def unused(self, *names: str) -> None:
         """Fields that change no number in inference: dropout, initialisation."""
         self._known.update(names)
-
-    def has(self, name: str) -> bool:
-        """Whether the config says anything under this name."""
-        return bool(self._published.get(name))
 
     def architecture(self, known: Mapping[str, T]) -> T | None:
         """What ``known`` says of the class in ``architectures``; None if the field is not there."""

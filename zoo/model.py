@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Unpack, overload
 
 from zoo import registry
 from zoo.loading import Loaded
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from zoo.tasks.fill_mask import FilledText
+    from zoo.tasks.sequence_to_sequence import Answer
+    from zoo.tasks.sequence_to_sequence import Options as SequenceOptions
     from zoo.tasks.text_classification import Classified
+    from zoo.tasks.text_generation import Generation, Options
     from zoo.text.pooling import Mode
 
 
@@ -167,6 +170,76 @@ class Model(Loaded):
             multi_label=multi_label,
             batch_tokens=batch_tokens,
         )
+        return results[0] if isinstance(text, str) else results
+
+    @overload
+    def generate(self, prompt: str, **options: Unpack[Options]) -> Generation: ...
+    @overload
+    def generate(self, prompt: list[str], **options: Unpack[Options]) -> list[Generation]: ...
+    def generate(
+        self, prompt: str | list[str], **options: Unpack[Options]
+    ) -> Generation | list[Generation]:
+        """Continue a prompt; see `zoo.tasks.text_generation` for the options.
+
+        Example::
+
+            model.generate("To be or not", max_new_tokens=20, temperature=0.8, seed=1).text
+        """
+        from zoo.tasks.text_generation import generate
+
+        results = generate(self, _listed(prompt), **options)
+        return results[0] if isinstance(prompt, str) else results
+
+    def stream(self, prompt: str, **options: Unpack[Options]) -> Iterator[str]:
+        """Continue a prompt piece by piece, as `generate` does.
+
+        Example::
+
+            for piece in model.stream("To be or not"):
+                print(piece, end="", flush=True)
+        """
+        from zoo.tasks.text_generation import stream
+
+        return stream(self, prompt, **options)
+
+    @overload
+    def answer(self, text: str, **options: Unpack[SequenceOptions]) -> Answer: ...
+    @overload
+    def answer(self, text: list[str], **options: Unpack[SequenceOptions]) -> list[Answer]: ...
+    def answer(
+        self, text: str | list[str], **options: Unpack[SequenceOptions]
+    ) -> Answer | list[Answer]:
+        """Answer a text that says what to do; see `zoo.tasks.text2text_generation`.
+
+        Example::
+
+            model.answer("translate English to German: A dog runs.").text
+        """
+        from zoo.tasks.text2text_generation import answer
+
+        results = answer(self, _listed(text), **options)
+        return results[0] if isinstance(text, str) else results
+
+    @overload
+    def translate(
+        self, text: str, *, to: str | None = ..., **options: Unpack[SequenceOptions]
+    ) -> Answer: ...
+    @overload
+    def translate(
+        self, text: list[str], *, to: str | None = ..., **options: Unpack[SequenceOptions]
+    ) -> list[Answer]: ...
+    def translate(
+        self, text: str | list[str], *, to: str | None = None, **options: Unpack[SequenceOptions]
+    ) -> Answer | list[Answer]:
+        """Translate a text; see `zoo.tasks.translation`.
+
+        Example::
+
+            model.translate("Ein Hund rennt.", num_beams=4).text
+        """
+        from zoo.tasks.translation import translate
+
+        results = translate(self, _listed(text), to=to, **options)
         return results[0] if isinstance(text, str) else results
 
 

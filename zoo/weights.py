@@ -56,9 +56,14 @@ def same(
     return Rule(theirs, (ours,), lambda x, _: (x,), lambda xs: xs[0], also, fallback)
 
 
-def transposed(theirs: str, ours: str) -> Rule:
-    """A matrix stored (in, out), as GPT-2's Conv1D does; ours are (out, in)."""
-    return Rule(theirs, (ours,), lambda x, _: (x.t(),), lambda xs: xs[0].t())
+def transposed(theirs: str, *ours: str) -> Rule:
+    """A matrix stored (in, out), as GPT-2's Conv1D does; ours are (out, in).
+
+    Several of ours, of one size, stand side by side in it.
+    """
+    return Rule(
+        theirs, ours, lambda x, parts: x.t().tensor_split(parts), lambda xs: torch.cat(list(xs)).t()
+    )
 
 
 def fused(theirs: str, *ours: str) -> Rule:
@@ -66,6 +71,19 @@ def fused(theirs: str, *ours: str) -> Rule:
     return Rule(
         theirs, ours, lambda x, parts: x.tensor_split(parts), lambda xs: torch.cat(list(xs))
     )
+
+
+def interleaved(theirs: str, *ours: str, heads: int) -> Rule:
+    """Several of ours, of one size, stacked head by head: q, k, v of the first head, …."""
+
+    def split(x: Tensor, parts: int) -> list[Tensor]:
+        by_head = x.unflatten(0, (heads, parts, -1)).unbind(1)
+        return [part.flatten(0, 1) for part in by_head]
+
+    def join(xs: Sequence[Tensor]) -> Tensor:
+        return torch.stack([x.unflatten(0, (heads, -1)) for x in xs], dim=1).flatten(0, 2)
+
+    return Rule(theirs, ours, split, join)
 
 
 @dataclass(frozen=True)

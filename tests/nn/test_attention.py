@@ -198,3 +198,14 @@ def test_heads_that_do_not_divide_are_refused() -> None:
         Attention(width=24, heads=5)
     with pytest.raises(ValueError, match="3 key-value heads do not divide 4 heads"):
         Attention(width=24, heads=4, kv_heads=3)
+
+
+def test_a_context_may_be_asked_many_times_for_the_keys_and_values_of_once() -> None:
+    torch.manual_seed(0)
+    attention = Attention(width=24, heads=4, kv_heads=2)
+    context = torch.randn(2, 5, 24)
+    once = attention.keys_values(context)
+
+    for _ in range(2):
+        x = torch.randn(2, 3, 24)
+        torch.testing.assert_close(attention(x, once), attention(x, context))

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 from transformers.activations import ACT2FN
 
-from zoo.nn import FeedForward, activation
+from zoo.nn import FeedForward, GatedFeedForward, activation
 
 
 def test_two_layers_with_the_activation_between() -> None:
@@ -48,3 +48,17 @@ def test_the_two_gelus_differ() -> None:
 def test_an_unknown_activation_lists_the_known() -> None:
     with pytest.raises(ValueError, match=r"no activation 'mish'; known are gelu, .*tanh"):
         activation("mish")
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_gate_opens_or_closes_what_was_widened(bias: bool) -> None:
+    torch.manual_seed(0)
+    layer = GatedFeedForward(6, 10, "silu", bias=bias)
+    x = torch.randn(2, 3, 6)
+
+    opened = F.silu(F.linear(x, layer.gate.weight, layer.gate.bias))
+    widened = F.linear(x, layer.up.weight, layer.up.bias)
+    expected = F.linear(opened * widened, layer.down.weight, layer.down.bias)
+
+    torch.testing.assert_close(layer(x), expected)
+    assert (layer.gate.bias is not None) is bias

@@ -8,6 +8,8 @@ from transformers import LlamaConfig
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding, apply_rotary_pos_emb
 
 from zoo.nn import Rotary
+from zoo.nn.rotary import Scaling
+from zoo.nn.rotary_scaling import Dynamic, LongRope
 
 
 @pytest.mark.parametrize("theta", [10_000.0, 500_000.0])
@@ -55,3 +57,36 @@ def test_only_the_distance_of_two_tokens_counts() -> None:
 def test_an_odd_width_is_refused() -> None:
     with pytest.raises(ValueError, match="a head of width 7 has one left"):
         Rotary(torch.arange(3), 7)
+
+
+def test_of_a_wider_head_the_rest_stays() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, 5, 10)
+    rotary = Rotary(torch.arange(5), 4)
+
+    turned = rotary(x)
+
+    torch.testing.assert_close(turned[..., :4], rotary(x[..., :4]))
+    assert torch.equal(turned[..., 4:], x[..., 4:])
+
+
+@pytest.mark.parametrize(
+    "scaling",
+    [
+        Dynamic(factor=2.0, original_length=16),
+        LongRope(short=(1.0, 1.5), long=(2.0, 4.0), original_length=16, amplitude=1.3),
+    ],
+)
+def test_each_row_is_scaled_by_its_own_length(scaling: Scaling) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, 1, 30, 4)
+    positions = torch.stack([torch.arange(30), torch.arange(30).clamp(max=9)])
+
+    both = Rotary(positions, 4, scaling=scaling)(x)
+
+    for row in range(2):
+        alone = Rotary(positions[row : row + 1], 4, scaling=scaling)(x[row : row + 1])
+        torch.testing.assert_close(both[row : row + 1], alone)
+    assert not torch.allclose(
+        both[0, :, :10], Rotary(positions[1:], 4, scaling=scaling)(x[:1])[0, :, :10]
+    )

@@ -50,3 +50,26 @@ def test_blocks_hold_every_text_once_in_order(batch: TokenBatch) -> None:
     ]
 
     assert texts == [row.tolist() for row in batch.rows(batch.tokens)]
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("lengths", [[3, 1, 2], [2, 2], [4]], ids=str)
+def test_every_text_may_have_a_row_of_its_own(lengths: list[int], packed: bool) -> None:
+    texts = [list(range(10 * n, 10 * n + length)) for n, length in enumerate(lengths, start=1)]
+    batch = TokenBatch(texts, packed=packed, device=torch.device("cpu"))
+
+    rows, real = batch.padded(batch.tokens.unsqueeze(-1))
+
+    assert rows.shape == (len(lengths), max(lengths), 1)
+    assert (real is None) == (len(set(lengths)) == 1)
+    for number, text in enumerate(texts):
+        assert rows[number, : len(text), 0].tolist() == text
+        if real is not None:
+            assert real[number].tolist() == [n < len(text) for n in range(max(lengths))]
+
+
+def test_token_numbers_alone_are_one_segment() -> None:
+    batch = TokenBatch([[5, 6, 7], [8]], packed=True, device=torch.device("cpu"))
+
+    assert batch.tokens.tolist() == [[5, 6, 7, 8]]
+    assert batch.segments.tolist() == [[0, 0, 0, 0]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import sentencepiece
@@ -30,7 +30,7 @@ ODD_TEXTS = [
 ]
 
 
-def train(folder: Path, kind: Literal["unigram", "bpe"]) -> Path:
+def train(folder: Path, kind: Literal["unigram", "bpe"], **options: Any) -> Path:  # noqa: ANN401
     generator = random.Random(0)
     words = [
         "".join(generator.choices("abcdefghij", k=generator.randint(1, 6))) for _ in range(500)
@@ -41,9 +41,10 @@ def train(folder: Path, kind: Literal["unigram", "bpe"]) -> Path:
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(lines),
         model_prefix=str(folder / "model"),
-        vocab_size=300,
+        vocab_size=600 if "byte_fallback" in options else 300,
         model_type=kind,
         minloglevel=2,
+        **options,
     )
     return (folder / "model.model").rename(folder / NAME)
 
@@ -54,14 +55,14 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @settings(max_examples=300, deadline=None)
-@given(text=st.text("abcdefghij \uff46①é猫😀\t", min_size=1).filter(str.strip))
+@given(text=st.text("abcdefghij <>/s\uff46①é猫😀\t", min_size=1).filter(str.strip))
 def test_pieces_equal_the_librarys(model: Path, text: str) -> None:
     library = sentencepiece.SentencePieceProcessor(model_file=str(model))
-    ours = read_sentencepiece(model)
 
-    pieces = ours.backend(ours.pieces, unknown=0).encode(text)
+    pieces = read_sentencepiece(model).processor().encode(text)
 
     assert pieces.ids == library.encode(text)
+    assert pieces.tokens == library.encode(text, out_type=str)
 
 
 def test_xlm_r_tokens_equal_those_of_transformers(model: Path) -> None:
@@ -85,6 +86,33 @@ def test_a_damaged_file_is_named(
     path.write_bytes(damage(model.read_bytes()))
 
     with pytest.raises(CheckpointError, match=rf"^{NAME} is (damaged|no) .*sentencepiece model"):
+        read_sentencepiece(path)
+
+
+def test_special_pieces_written_out_are_text(model: Path) -> None:
+    library = sentencepiece.SentencePieceProcessor(model_file=str(model))
+    ours = read_sentencepiece(model).processor()
+
+    for text in ("a </s> b", "<unk>", "<s>abc"):
+        assert ours.encode(text).ids == library.encode(text)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"user_defined_symbols": ["<sep>"]}, "has a user-defined piece, '<sep>'"),
+        ({"byte_fallback": True}, "has a byte piece, '<0x00>'"),
+        ({"add_dummy_prefix": False}, "turns add_dummy_prefix off"),
+        ({"remove_extra_whitespaces": False}, "turns remove_extra_whitespaces off"),
+    ],
+    ids=str,
+)
+def test_what_the_tokenizers_library_does_otherwise_is_refused(
+    tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    path = train(tmp_path, "unigram", **options)
+
+    with pytest.raises(CheckpointError, match=message):
         read_sentencepiece(path)
 
 

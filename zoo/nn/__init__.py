@@ -1,10 +1,25 @@
 """The parts that architectures share, each written once. Needs torch, and nothing else of zoo."""
 
 from zoo.nn.activation import activation
-from zoo.nn.attention import Attention, attend
-from zoo.nn.cache import LayerCache
-from zoo.nn.feed_forward import FeedForward
+from zoo.nn.attention import Attention, KeysValues, attend
+from zoo.nn.cache import Cache, KVCache, LayerCache, place
+from zoo.nn.feed_forward import FeedForward, GatedFeedForward
 from zoo.nn.rotary import Rotary
 from zoo.nn.segments import Segments
+from zoo.nn.source import SourceState
 
-__all__ = ["Attention", "FeedForward", "LayerCache", "Rotary", "Segments", "activation", "attend"]
+__all__ = [
+    "Attention",
+    "Cache",
+    "FeedForward",
+    "GatedFeedForward",
+    "KVCache",
+    "KeysValues",
+    "LayerCache",
+    "Rotary",
+    "Segments",
+    "SourceState",
+    "activation",
+    "attend",
+    "place",
+]

@@ -4,9 +4,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.nn.cache import LayerCache
+from zoo.nn.cache import Cache
 from zoo.nn.rotary import Rotary
 from zoo.nn.segments import Segments
+
+KeysValues = tuple[Tensor, Tensor]
+"""Keys and values of one attention layer, (B, G, S, D) each."""
 
 
 class Attention(nn.Module):
@@ -55,33 +58,39 @@ class Attention(nn.Module):
     def forward(
         self,
         x: Tensor,
-        context: Tensor | None = None,
+        context: Tensor | KeysValues | None = None,
         *,
         mask: Tensor | Segments | None = None,
         causal: bool = False,
         rotary: Rotary | None = None,
-        cache: LayerCache | None = None,
+        cache: Cache | None = None,
     ) -> Tensor:
         """(B, T, C) -> (B, T, C).
 
         Args:
             x: Tokens that ask, (B, T, C).
-            context: Tokens that answer, (B, S, C); ``x`` itself unless given.
+            context: Tokens that answer, (B, S, C), or what `keys_values` made of them; ``x`` itself
+                unless given.
             mask: What may be attended to; see `attend`.
             causal: Whether a token sees only itself and those before it.
             rotary: Turns queries and keys by their positions.
             cache: Keys and values of earlier tokens, which these are appended to.
         """
-        source = x if context is None else context
         query = self._split_heads(self.query(x))  # (B, H, T, D)
-        key = self._split_heads(self.key(source))  # (B, G, S, D)
-        value = self._split_heads(self.value(source))
+        if isinstance(context, tuple):
+            key, value = context
+        else:
+            key, value = self.keys_values(x if context is None else context)  # (B, G, S, D)
         if rotary is not None:
             query, key = rotary(query), rotary(key)
         if cache is not None:
             key, value = cache.append(key, value)
         attended = attend(query, key, value, mask=mask, causal=causal)  # (B, H, T, D)
         return self.output(attended.transpose(1, 2).flatten(2))  # (B, T, C)
+
+    def keys_values(self, context: Tensor) -> KeysValues:
+        """(B, S, C) -> keys and values, (B, G, S, D): made once if asked of many times."""
+        return self._split_heads(self.key(context)), self._split_heads(self.value(context))
 
     def _split_heads(self, x: Tensor) -> Tensor:
         """(B, T, heads · D) -> (B, heads, T, D)."""
@@ -112,6 +121,7 @@ def attend(
     if isinstance(mask, Segments):
         return mask.attend(query, key, value, causal=causal)
     T, S = query.size(2), key.size(2)
+    causal = causal and T > 1  # a single query stands at the last key and sees them all
     if causal and (mask is not None or T != S):
         # SDPA aligns its own causal mask at the first key, and takes no other beside it.
         mask = _join(mask, _lower_right(T, S, query.device))

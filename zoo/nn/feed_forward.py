@@ -26,3 +26,30 @@ class FeedForward(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(…, C) -> (…, C)."""
         return self.down(self.activation(self.up(x)))
+
+
+class GatedFeedForward(nn.Module):
+    """Widen each token twice, let one half open or close the other, narrow it again.
+
+    With SiLU it is SwiGLU, with GELU it is GeGLU.
+
+    Shapes: C width, any shape before it.
+    Shazeer, "GLU Variants Improve Transformer", 2020. https://arxiv.org/abs/2002.05202
+
+    Args:
+        width: C.
+        hidden: Width in between.
+        act: Name of the gate's activation, as published configs give it.
+        bias: Whether the three projections add a bias.
+    """
+
+    def __init__(self, width: int, hidden: int, act: str, *, bias: bool = False) -> None:
+        super().__init__()
+        self.gate = nn.Linear(width, hidden, bias=bias)
+        self.up = nn.Linear(width, hidden, bias=bias)
+        self.activation = activation(act)
+        self.down = nn.Linear(hidden, width, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, C) -> (…, C)."""
+        return self.down(self.activation(self.gate(x)) * self.up(x))

@@ -15,6 +15,9 @@ PARTS = {
     "text-classification": "classify",
     "zero-shot-classification": "classify",
     "feature-extraction": "encoder",
+    "text-generation": "new_cache",
+    "text2text-generation": "prefill",
+    "translation": "prefill",
 }
 
 

@@ -1,8 +1,19 @@
-"""Text in: tokenizers, batches of tokens, pooling."""
+"""Text in and out: tokenizers, batches of tokens, pooling, prompts, streams."""
 
 from zoo.text.batch import TokenBatch
 from zoo.text.pooling import Pooling
 from zoo.text.preprocessor import TextPreprocessor, load_preprocessor
+from zoo.text.prompts import PromptPreprocessor, load_prompts
+from zoo.text.stream import TextStream
 from zoo.text.tokenizer import Tokenizer
 
-__all__ = ["Pooling", "TextPreprocessor", "TokenBatch", "Tokenizer", "load_preprocessor"]
+__all__ = [
+    "Pooling",
+    "PromptPreprocessor",
+    "TextPreprocessor",
+    "TextStream",
+    "TokenBatch",
+    "Tokenizer",
+    "load_preprocessor",
+    "load_prompts",
+]

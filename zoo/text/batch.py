@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from zoo.nn import Segments
 
@@ -26,26 +27,33 @@ class TokenBatch:
     C width.
 
     Args:
-        encodings: The tokenized texts; packed ones best sorted by length.
+        encodings: The tokenized texts, or just their token numbers; packed ones best sorted by
+            length.
         packed: Which of the two.
         device: Where the tensors are put.
     """
 
     def __init__(
-        self, encodings: Sequence[tokenizers.Encoding], *, packed: bool, device: torch.device
+        self,
+        encodings: Sequence[tokenizers.Encoding | Sequence[int]],
+        *,
+        packed: bool,
+        device: torch.device,
     ) -> None:
-        self.lengths = [len(encoding) for encoding in encodings]
+        ids = [e if isinstance(e, Sequence) else e.ids for e in encodings]
+        types = [[0] * len(e) if isinstance(e, Sequence) else e.type_ids for e in encodings]
+        self.lengths = [len(numbers) for numbers in ids]
         self.mask: Segments | Tensor | None
         if packed:
             self.mask = Segments(self.lengths)
-            self.tokens = _row([e.ids for e in encodings]).to(device)  # (1, T)
-            self.segments = _row([e.type_ids for e in encodings]).to(device)
+            self.tokens = _row(ids).to(device)  # (1, T)
+            self.segments = _row(types).to(device)
             self.positions = _row([range(length) for length in self.lengths]).to(device)
             self._real = None
         else:
             T = max(self.lengths)
-            self.tokens = _rows([e.ids for e in encodings], T).to(device)  # (B, T)
-            self.segments = _rows([e.type_ids for e in encodings], T).to(device)
+            self.tokens = _rows(ids, T).to(device)  # (B, T)
+            self.segments = _rows(types, T).to(device)
             self.positions = torch.arange(T, device=device).expand_as(self.tokens)
             lengths = torch.tensor(self.lengths, device=device).unsqueeze(1)
             self._real = self.positions < lengths  # (B, T): False on padding
@@ -67,6 +75,20 @@ class TokenBatch:
         if isinstance(self.mask, Segments):
             return list(hidden[0].split(self.lengths))
         return [row[:length] for row, length in zip(hidden, self.lengths, strict=True)]
+
+    def padded(self, hidden: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Give each text its row: (B, T, C) -> (n, L, C), and (n, L) that is False on padding.
+
+        Without padding there is no mask.
+        """
+        texts = len(self.lengths)
+        if len(set(self.lengths)) == 1:
+            return hidden.view(texts, -1, hidden.size(-1)), None
+        if self._real is not None:
+            return hidden, self._real
+        rows = pad_sequence(self.rows(hidden), batch_first=True)
+        lengths = torch.tensor(self.lengths, device=hidden.device).unsqueeze(1)
+        return rows, torch.arange(rows.size(1), device=hidden.device) < lengths
 
     def first(self, hidden: Tensor) -> Tensor:
         """The first token of each text: (B, T, C) -> (n, C)."""

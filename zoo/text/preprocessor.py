@@ -68,14 +68,7 @@ class TextPreprocessor:
             for number, (text, encoding) in enumerate(zip(texts, encodings, strict=True))
             if encoding.overflowing
         }
-        if cut:
-            count = "1 text is" if len(cut) == 1 else f"{len(cut)} texts are"
-            warnings.warn(
-                f"{count} longer than the model's {self.max_length} tokens; "
-                f"cut {sum(cut.values()):,} tokens at the end",
-                ZooWarning,
-                stacklevel=2,
-            )
+        warn_of_cut(list(cut.values()), self.max_length)
         return encodings
 
 
@@ -98,6 +91,18 @@ def check_texts(texts: Sequence[str], kind: str = "text") -> None:
             ) from error
 
 
+def warn_of_cut(cut: Sequence[int], max_length: int) -> None:
+    """Warn of texts that were too long, each of which has lost so many tokens."""
+    if cut:
+        count = "1 text is" if len(cut) == 1 else f"{len(cut)} texts are"
+        warnings.warn(
+            f"{count} longer than the model's {max_length} tokens; "
+            f"cut {sum(cut):,} tokens at the end",
+            ZooWarning,
+            stacklevel=3,
+        )
+
+
 def _tokens_cut(encoding: tokenizers.Encoding) -> int:
     """How many tokens of the first text did not fit."""
     return sum(part.sequence_ids.count(0) for part in encoding.overflowing)
@@ -114,9 +119,8 @@ def load_preprocessor(files: Files, config: TextConfig) -> TextPreprocessor:
         CheckpointError: The tokenizer is missing, damaged, or larger than the network's vocabulary;
             or the limit leaves no room for a text.
     """
-    sentence_settings = files.json("sentence_bert_config.json")
     tokenizer = load_tokenizer(files)
-    if sentence_settings.get("do_lower_case"):
+    if files.json("sentence_bert_config.json").get("do_lower_case"):
         tokenizer.lower_case()
     tokens = tokenizer.backend.get_vocab_size()
     if tokens > config.vocabulary:
@@ -124,12 +128,7 @@ def load_preprocessor(files: Files, config: TextConfig) -> TextPreprocessor:
             f"{files.source}: the tokenizer has {tokens} tokens, "
             f"but the network knows {config.vocabulary} only"
         )
-    published = sentence_settings.get("max_seq_length")
-    if published is None:
-        published = files.json("tokenizer_config.json").get("model_max_length")
-    max_length = config.max_length
-    if isinstance(published, int | float) and 2 < published < _NO_LIMIT:
-        max_length = min(max_length, int(published))
+    max_length = length_limit(files, config)
     special = tokenizer.backend.num_special_tokens_to_add(is_pair=True)
     if max_length <= special:  # the tokenizers library would count below zero, and cut nothing
         raise CheckpointError(
@@ -137,6 +136,16 @@ def load_preprocessor(files: Files, config: TextConfig) -> TextPreprocessor:
             f"take {special}; config.json or the tokenizer's settings are wrong"
         )
     return TextPreprocessor(tokenizer, max_length, load_pooling(files))
+
+
+def length_limit(files: Files, config: TextConfig) -> int:
+    """The most tokens of a text: what the files say, if the network has positions for as many."""
+    published = files.json("sentence_bert_config.json").get("max_seq_length")
+    if published is None:
+        published = files.json("tokenizer_config.json").get("model_max_length")
+    if isinstance(published, int | float) and 2 < published < _NO_LIMIT:
+        return min(config.max_length, int(published))
+    return config.max_length
 
 
 def text_preprocessor(preprocessor: Any) -> TextPreprocessor:  # noqa: ANN401 (a plugin made it)

@@ -19,13 +19,36 @@ if TYPE_CHECKING:
 
 _UNIGRAM = 1
 
+# Kinds of piece. Only normal ones are found in a text; those of the second group are found by rules
+# that the tokenizers library does not share.
+_NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED, _BYTE = range(1, 7)
+_REFUSED = {_USER_DEFINED: "user-defined", _BYTE: "byte"}
+
+# Switches of the normaliser, all on by default.
+_SWITCHES = {3: "add_dummy_prefix", 4: "remove_extra_whitespaces", 5: "escape_whitespaces"}
+
 
 @dataclass(frozen=True)
 class SentencePieceModel:
-    """Pieces in their order with log-probabilities, and the table of the text normaliser."""
+    """Pieces in their order with log-probabilities, and the table of the text normaliser.
+
+    ``hidden`` are the numbers of pieces that stand for no text, such as ``</s>``: written out in a
+    text, they are text. One of them is ``unknown``, which stands for any text without a piece.
+    """
 
     pieces: list[tuple[str, float]]
     charsmap: bytes
+    hidden: frozenset[int]
+    unknown: int
+
+    def processor(self) -> tokenizers.Tokenizer:
+        """The tokenizer that sentencepiece would be over its own pieces, without special ones."""
+        vocabulary = [
+            # A zero byte is in no normalised text, so that such a piece is never found.
+            (f"\0{piece}" if number in self.hidden else piece, score)
+            for number, (piece, score) in enumerate(self.pieces)
+        ]
+        return self.backend(vocabulary, unknown=self.unknown)
 
     def backend(self, vocabulary: list[tuple[str, float]], *, unknown: int) -> tokenizers.Tokenizer:
         """The tokenizer that sentencepiece would be, over a family's arrangement of the pieces."""
@@ -54,22 +77,37 @@ def read_sentencepiece(path: Path) -> SentencePieceModel:
 
     pieces: list[tuple[str, float]] = []
     charsmap = b""
+    hidden: set[int] = set()
+    unknown = 0
     kind: int | bytes = _UNIGRAM
     try:
         for field, value in _fields(path.read_bytes()):
             if field == 1:  # pieces {1: text, 2: score}
                 piece = dict(_fields(_bytes(value)))
                 score = struct.unpack("<f", _bytes(piece.get(2, b"\0\0\0\0")))[0]
-                pieces.append((_bytes(piece[1]).decode(), score))
+                text, type_ = _bytes(piece[1]).decode(), piece.get(3, _NORMAL)
+                if type_ in _REFUSED:
+                    raise CheckpointError(
+                        f"{path.name} has a {_REFUSED[type_]} piece, {text!r}, which zoo lacks"
+                    )
+                if type_ != _NORMAL:
+                    hidden.add(len(pieces))
+                if type_ == _UNKNOWN:
+                    unknown = len(pieces)
+                pieces.append((text, score))
             elif field == 2:  # trainer_spec {3: model_type}
                 kind = dict(_fields(_bytes(value))).get(3, kind)
             elif field == 3:  # normalizer_spec {2: precompiled_charsmap}
-                charsmap = _bytes(dict(_fields(_bytes(value))).get(2, b""))
+                normalizer = dict(_fields(_bytes(value)))
+                charsmap = _bytes(normalizer.get(2, b""))
+                for number, switch in _SWITCHES.items():
+                    if normalizer.get(number, 1) != 1:
+                        raise CheckpointError(f"{path.name} turns {switch} off, which zoo cannot")
     except (ValueError, KeyError, IndexError, struct.error) as error:
         raise CheckpointError(f"{path.name} is damaged or no sentencepiece model") from error
     if kind != _UNIGRAM or not pieces:
         raise CheckpointError(f"{path.name} is no sentencepiece model of the unigram kind")
-    return SentencePieceModel(pieces, charsmap)
+    return SentencePieceModel(pieces, charsmap, frozenset(hidden), unknown)
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:

@@ -75,6 +75,11 @@ class Tokenizer:
             steps if normalizer is None else [*steps, normalizer]
         )
 
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of tokens, without special ones."""
+        text: str = self.backend.decode(list(tokens), skip_special_tokens=True)
+        return text
+
     def word_ids(self, word: str) -> list[int]:
         """The tokens of a word as it stands after a space, without special ones.
 
@@ -132,7 +137,7 @@ def load_tokenizer(files: Files) -> Tokenizer:
     elif path := files.path("vocab.txt"):
         backend = _wordpiece(_lines(path, files.source), settings, files.source)
     elif files.path("vocab.json") and files.path("merges.txt"):
-        backend = _byte_level_bpe(files)
+        backend = _byte_level_bpe(files, settings)
     elif path := files.path("sentencepiece.bpe.model"):
         backend = _xlm_roberta(path)
     else:
@@ -191,10 +196,10 @@ def _wordpiece(
     return backend
 
 
-def _byte_level_bpe(files: Files) -> tokenizers.Tokenizer:
-    """RoBERTa's tokenizer, GPT-2's with special tokens, from ``vocab.json`` and ``merges.txt``."""
-    from tokenizers import AddedToken, decoders, models, pre_tokenizers, processors
+def _byte_level_bpe(files: Files, settings: dict[str, Any]) -> tokenizers.Tokenizer:
+    """Byte-level BPE from ``vocab.json`` and ``merges.txt``: RoBERTa's tokenizer or GPT-2's."""
     from tokenizers import Tokenizer as Backend
+    from tokenizers import decoders, models, pre_tokenizers
 
     numbers = files.json("vocab.json")
     lines = _lines(files.paths["merges.txt"], files.source)
@@ -205,11 +210,23 @@ def _byte_level_bpe(files: Files) -> tokenizers.Tokenizer:
         raise CheckpointError(
             f"{files.source}: vocab.json and merges.txt do not fit together: {one_line(error)}"
         ) from error
-    missing = [token for token in ("<s>", "</s>") if token not in numbers]
-    if missing:
-        raise CheckpointError(f"{files.source}: vocab.json has no {', '.join(missing)}")
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
+    # OPT has RoBERTa's tokens and GPT-2's way with them; what the files say counts.
+    if str(settings.get("tokenizer_class")).startswith("GPT2") or "<|endoftext|>" in numbers:
+        _as_gpt2(backend, numbers, settings | files.json("special_tokens_map.json"))
+    else:
+        _as_roberta(backend, numbers, files.source)
+    return backend
+
+
+def _as_roberta(backend: tokenizers.Tokenizer, numbers: dict[str, Any], source: str) -> None:
+    """Put a text between ``<s>`` and ``</s>``."""
+    from tokenizers import AddedToken, processors
+
+    missing = [token for token in ("<s>", "</s>") if token not in numbers]
+    if missing:
+        raise CheckpointError(f"{source}: vocab.json has no {', '.join(missing)}")
     backend.post_processor = processors.RobertaProcessing(
         ("</s>", numbers["</s>"]), ("<s>", numbers["<s>"]), add_prefix_space=False
     )
@@ -218,7 +235,28 @@ def _byte_level_bpe(files: Files) -> tokenizers.Tokenizer:
     if "<mask>" in numbers:
         # The mask takes the space before it, as a word would.
         backend.add_special_tokens([AddedToken("<mask>", lstrip=True, special=True)])
-    return backend
+
+
+def _as_gpt2(
+    backend: tokenizers.Tokenizer, numbers: dict[str, Any], settings: dict[str, Any]
+) -> None:
+    """Put nothing around a text, or the first token alone where the settings say so."""
+    from tokenizers import processors
+
+    tokens = {
+        name: value.get("content") if isinstance(value, dict) else value
+        for name, value in settings.items()
+        if name in ("bos_token", "eos_token", "unk_token", "pad_token")
+    }
+    specials = dict.fromkeys(["<|endoftext|>", *tokens.values()])
+    backend.add_special_tokens([token for token in specials if token in numbers])
+    begin = tokens.get("bos_token", "<|endoftext|>")
+    if settings.get("add_bos_token") and begin in numbers:
+        backend.post_processor = processors.TemplateProcessing(
+            single=f"{begin} $A",
+            pair=f"{begin} $A {begin} $B",
+            special_tokens=[(begin, numbers[begin])],
+        )
 
 
 def _xlm_roberta(path: Path) -> tokenizers.Tokenizer:

@@ -1,0 +1,100 @@
+"""Tokens a second of greedy decoding, against transformers' ``generate``.
+
+GPT-2's size with random weights, prompts of 128 random tokens, 128 new tokens each, in float32 and
+bfloat16; the tokens are compared. ``python -m benchmarks.generate``
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import tokenizers
+import torch
+import transformers
+
+import zoo
+from benchmarks.harness import interleaved, machine, table
+from zoo.generation import CausalDecoder, Settings, generate
+
+PROMPT = 128
+
+
+def gpt2(folder: Path) -> Path:
+    """Save a network of GPT-2's size, and a tokenizer of bytes; return the folder."""
+    torch.manual_seed(0)
+    transformers.GPT2LMHeadModel(transformers.GPT2Config()).save_pretrained(folder)
+    alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
+    numbers = {byte: number for number, byte in enumerate(sorted(alphabet))}
+    model = tokenizers.models.BPE(numbers, [])
+    tokenizers.Tokenizer(model).save(str(folder / "tokenizer.json"))
+    return folder
+
+
+class Contest:
+    """Both programs on the same network, prompts and number of new tokens."""
+
+    def __init__(self, folder: Path, dtype: str, batch: int, new: int) -> None:
+        ours = zoo.load(str(folder), device="cpu", dtype=dtype)
+        self.decoder = CausalDecoder(ours.network, ours.device)  # type: ignore[arg-type]  # a GPT-2
+        self.peer = transformers.GPT2LMHeadModel.from_pretrained(folder, dtype=dtype).eval()
+        generator = torch.Generator().manual_seed(batch)
+        self.prompts = torch.randint(50_000, (batch, PROMPT), generator=generator)
+        self.new = new
+
+    def zoo(self) -> list[list[int]]:
+        """New tokens of each row."""
+        settings = Settings(max_new_tokens=self.new)
+        return [row.tokens for (row,) in generate(self.decoder, self.prompts.tolist(), settings)]
+
+    def transformers(self) -> list[list[int]]:
+        """New tokens of each row."""
+        whole = self.peer.generate(
+            self.prompts,
+            attention_mask=torch.ones_like(self.prompts),
+            max_new_tokens=self.new,
+            do_sample=False,
+            eos_token_id=None,
+            pad_token_id=0,
+        )
+        return whole[:, PROMPT:].tolist()
+
+    def equal_rows(self) -> int:
+        """Rows that are the same in both."""
+        return sum(a == b for a, b in zip(self.zoo(), self.transformers(), strict=True))
+
+
+def main(new: int, rounds: int) -> None:
+    """Print the table."""
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = gpt2(Path(name))
+        for dtype in ("float32", "bfloat16"):
+            for batch in (1, 8):
+                contest = Contest(folder, dtype, batch, new)
+                timings = interleaved(
+                    {"transformers": contest.transformers, "zoo": contest.zoo}, rounds
+                )
+                peer, ours = timings["transformers"], timings["zoo"]
+                rows.append(
+                    (
+                        dtype,
+                        str(batch),
+                        f"{batch * new / peer.median:.1f}",
+                        f"{batch * new / ours.median:.1f}",
+                        f"{ours.times_faster(peer):.2f}",
+                        f"{contest.equal_rows()} of {batch}",
+                    )
+                )
+    print(machine())
+    print(
+        table(("numbers", "batch", "transformers tok/s", "zoo tok/s", "ratio", "equal rows"), rows)
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Greedy decoding against transformers.")
+    parser.add_argument("--new", type=int, default=128, help="tokens generated for each prompt")
+    parser.add_argument("--rounds", type=int, default=5)
+    main(**vars(parser.parse_args()))

@@ -1,0 +1,30 @@
+"""GPT-2, GPT-NeoX, OPT, Llama and Qwen: decoders that continue a text.
+
+Imports no torch: the strings below say where each part lives, and zoo imports it when needed.
+"""
+
+from collections.abc import Iterable
+
+from zoo.hookspecs import Architecture, hookimpl
+
+
+@hookimpl
+def zoo_architectures() -> Iterable[Architecture]:
+    """Six families in four files; Llama and Qwen are one network."""
+    for name, model_type, module in (
+        ("gpt2", "gpt2", "gpt2"),
+        ("gpt-neox", "gpt_neox", "neox"),
+        ("opt", "opt", "opt"),
+        ("llama", "llama", "llama"),
+        ("qwen2", "qwen2", "llama"),
+        ("qwen3", "qwen3", "llama"),
+    ):
+        yield Architecture(
+            name=name,
+            model_types=(model_type,),
+            tasks=("text-generation",),
+            config=f"zoo_gpt.config:{model_type}",
+            build=f"zoo_gpt.{module}:build",
+            weights=f"zoo_gpt.weights:{module}",
+            preprocessor="zoo.text.prompts:load_prompts",
+        )

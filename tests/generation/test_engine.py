@@ -1,0 +1,184 @@
+"""What holds of generation whatever the network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from tests.decoders import load, prompts, save_decoder
+from zoo.errors import InputError, UsageError
+from zoo.generation import CausalDecoder, Settings, generate, steps
+from zoo.nn import KVCache
+
+ENDS = (0, 5, 17, 40, 77, 120, 199, 250)
+
+
+@pytest.fixture(scope="module")
+def decoder(tmp_path_factory: pytest.TempPathFactory) -> CausalDecoder:
+    folder = tmp_path_factory.mktemp("gpt2")
+    save_decoder("GPT2LMHeadModel", folder)
+    network: Any = load(folder).network
+    return CausalDecoder(network, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"temperature": 1.2, "seed": 3, "sequences": 2},
+        {"temperature": 0.8, "seed": 4, "top_k": 20, "repetition_penalty": 1.2},
+        {"num_beams": 3},
+    ],
+    ids=["greedy", "drawn", "drawn with rules", "beams"],
+)
+@pytest.mark.parametrize("slots", [1, 3, 64])
+def test_a_batch_gives_what_one_by_one_gives(
+    decoder: CausalDecoder, options: dict[str, Any], slots: int
+) -> None:
+    # With 3 slots for 9 prompts, rows that are finished give theirs to those that wait.
+    asked = prompts(9, most=20)
+    settings = Settings(max_new_tokens=15, ends=ENDS, **options)
+    alone = [generate(decoder, [*[[1]] * n, p], settings, slots=1)[n] for n, p in enumerate(asked)]
+
+    together = generate(decoder, asked, settings, slots=slots)
+
+    for one, other in zip(together, alone, strict=True):
+        assert [(row.tokens, row.finish) for row in one] == [
+            (row.tokens, row.finish) for row in other
+        ]
+
+
+def test_a_cached_step_gives_the_logits_of_one_pass(decoder: CausalDecoder) -> None:
+    rows = torch.tensor(prompts(1, most=1)[0] * 3).unsqueeze(1)
+    rows = torch.cat((rows, torch.randint(1, 200, (3, 9))), 1)
+    network: Any = decoder._network
+    with torch.inference_mode():
+        whole = network.predict(network(rows))  # (3, 10, V)
+        # Prompts of 4, 2 and 7 tokens, then 3 more each.
+        lengths = [4, 2, 7]
+        logits, state = decoder.prefill(
+            [row[:n].tolist() for row, n in zip(rows, lengths, strict=True)], room=10
+        )
+        for step in range(4):
+            expected = torch.stack([whole[r, n + step - 1] for r, n in enumerate(lengths)])
+            torch.testing.assert_close(logits, expected, atol=1e-5, rtol=0)
+            if step < 3:
+                following = torch.stack([rows[r, n + step] for r, n in enumerate(lengths)])
+                logits = decoder.decode(following, state)
+
+
+def test_memory_does_not_grow_with_tokens(decoder: CausalDecoder) -> None:
+    with torch.inference_mode():
+        _, state = decoder.prefill([[1, 2, 3]], room=40)
+        before = [layer.keys.data_ptr() for layer in state.layers]
+        for _ in range(30):
+            decoder.decode(torch.tensor([5]), state)
+
+    assert [layer.keys.data_ptr() for layer in state.layers] == before
+
+
+def test_a_seed_repeats_a_text_and_another_gives_another(decoder: CausalDecoder) -> None:
+    def drawn(seed: int) -> list[int]:
+        settings = Settings(max_new_tokens=20, temperature=1.5, seed=seed)
+        return generate(decoder, [[1, 2]], settings)[0][0].tokens
+
+    assert drawn(1) == drawn(1) != drawn(2)
+
+
+def test_draws_follow_the_probabilities(decoder: CausalDecoder) -> None:
+    with torch.inference_mode():
+        logits, _ = decoder.prefill([[1, 2]], room=3)
+    expected = (logits[0] / 0.7).softmax(-1)
+    settings = Settings(max_new_tokens=1, temperature=0.7, seed=0, sequences=4000)
+
+    drawn = [row.tokens[0] for row in generate(decoder, [[1, 2]], settings, slots=4000)[0]]
+
+    found = torch.bincount(torch.tensor(drawn), minlength=290) / 4000
+    # Half the sum of differences is about 0.1 for so many draws of 290 tokens.
+    assert (found - expected).abs().sum() / 2 < 0.2
+
+
+def test_logprobs_are_the_networks_own_before_any_rule(decoder: CausalDecoder) -> None:
+    with torch.inference_mode():
+        logits, _ = decoder.prefill([[1, 2]], room=3)
+    expected = logits[0].log_softmax(-1)
+    settings = Settings(
+        max_new_tokens=1, temperature=3.0, seed=0, logprobs=2, repetition_penalty=2.0
+    )
+
+    (step,) = steps(decoder, [[1, 2]], settings)
+
+    assert step.logprob == pytest.approx(expected[step.token].item(), abs=1e-5)
+    assert [token for token, _ in step.alternatives] == expected.topk(2).indices.tolist()
+    assert [p for _, p in step.alternatives] == pytest.approx(
+        expected.topk(2).values.tolist(), abs=1e-5
+    )
+
+
+def test_a_stop_ends_a_row_and_not_its_neighbours(decoder: CausalDecoder) -> None:
+    plain = generate(decoder, [[1, 2], [9, 8, 7]], Settings(max_new_tokens=8))
+    third = plain[0][0].tokens[2]
+
+    stopped = generate(
+        decoder,
+        [[1, 2], [9, 8, 7]],
+        Settings(max_new_tokens=8),
+        stop=lambda tokens: len(tokens) == 3 and tokens[-1] == third,
+    )
+
+    assert stopped[0][0].tokens == plain[0][0].tokens[:3]
+    assert [stopped[0][0].finish, stopped[1][0].finish] == ["stop", "length"]
+    assert stopped[1][0].tokens == plain[1][0].tokens
+
+
+def test_the_context_is_never_exceeded(decoder: CausalDecoder) -> None:
+    ((row,),) = generate(decoder, [[1] * 60], Settings(max_new_tokens=100))
+    ((beam,),) = generate(decoder, [[1] * 60], Settings(max_new_tokens=100, num_beams=2))
+
+    assert len(row.tokens) == len(beam.tokens) == 6
+
+
+@pytest.mark.parametrize("num_beams", [1, 2])
+def test_a_prompt_that_fills_the_context_is_refused(decoder: CausalDecoder, num_beams: int) -> None:
+    with pytest.raises(InputError, match=r"has 66 tokens, the model's context 66, .*; shorten"):
+        generate(decoder, [[1] * 66], Settings(num_beams=num_beams))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_new_tokens": 0}, "max_new_tokens is 0; expected 1 or more"),
+        ({"temperature": -1.0}, "temperature is -1.0; expected 0"),
+        ({"temperature": 1.0, "top_p": 0.0}, "top_p is 0.0; expected above 0"),
+        ({"temperature": 1.0, "min_p": 1.5}, "min_p is 1.5; expected 0 to 1"),
+        ({"repetition_penalty": 0.0}, "repetition_penalty is 0.0; expected above 0"),
+        ({"top_k": 5, "top_p": 0.5}, "top_k, top_p without a temperature changes nothing"),
+        ({"temperature": 1.0, "num_beams": 2}, "beams search .* and a temperature draws"),
+        ({"sequences": 2}, "2 sequences a prompt need a temperature"),
+        ({"num_beams": 2, "logprobs": 1}, "logprobs are reported without beams"),
+        ({"logprobs": -1}, "logprobs is -1; expected 0 or more"),
+        ({"bad_words": ((),)}, "a bad word is empty"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Settings(**options)
+
+
+def test_a_full_cache_says_so() -> None:
+    cache = KVCache(1, (1, 2, 4, 3), like=torch.zeros(1))
+    cache.extend(3)
+
+    with pytest.raises(ValueError, match="holds 4 tokens; 3 are stored and 2 more came"):
+        cache.extend(2)
+
+
+def test_rows_of_different_lengths_grow_by_one_token() -> None:
+    cache = KVCache(1, (2, 2, 9, 3), like=torch.zeros(1))
+    cache.expect([3, 1])
+    cache.extend(3)
+
+    with pytest.raises(ValueError, match="grow by 1 token a step, not 2"):
+        cache.extend(2)

@@ -1,0 +1,71 @@
+"""Each rule against that of transformers, alone and together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import transformers
+
+from zoo.generation.processors import processors
+from zoo.generation.settings import Settings
+
+DRAWING: list[dict[str, Any]] = [
+    {"temperature": 0.7},
+    {"temperature": 1.0, "top_k": 5},
+    {"temperature": 1.0, "top_p": 0.8},
+    {"temperature": 1.0, "min_p": 0.2},
+    {"temperature": 1.3, "top_k": 20, "top_p": 0.6, "min_p": 0.05},
+    {"temperature": 0.9, "top_k": 1000},
+    {"temperature": 2.5, "top_p": 0.999, "repetition_penalty": 1.2, "no_repeat_ngram_size": 2},
+    {"temperature": 1.0, "top_p": 0.01, "bad_words_ids": [[3], [1, 2]]},
+    {"temperature": 0.5, "top_k": 7, "top_p": 0.9, "min_p": 0.1, "renormalize_logits": True},
+]
+NAMES = {
+    "no_repeat_ngram_size": "no_repeat_ngram",
+    "bad_words_ids": "bad_words",
+    "renormalize_logits": "renormalize",
+}
+
+
+def ours(scores: torch.Tensor, history: torch.Tensor, options: dict[str, Any]) -> torch.Tensor:
+    renamed = {NAMES.get(name, name): value for name, value in options.items()}
+    renamed["bad_words"] = tuple(tuple(word) for word in renamed.get("bad_words", ()))
+    for rule in processors(Settings(**renamed)):
+        scores = rule(scores, history.tolist())
+    return scores
+
+
+def theirs(scores: torch.Tensor, history: torch.Tensor, options: dict[str, Any]) -> torch.Tensor:
+    model = transformers.GPT2LMHeadModel(
+        transformers.GPT2Config(vocab_size=50, n_embd=4, n_layer=1, n_head=1)
+    )
+    config = transformers.GenerationConfig(do_sample=True, **{"top_k": 0, **options})
+    config._eos_token_tensor = None  # as generate sets it for a model without ends
+    rules = model._get_logits_processor(config, input_ids_seq_length=history.size(1))
+    return rules(history, scores)
+
+
+@pytest.mark.parametrize("options", DRAWING, ids=lambda options: "+".join(options))
+def test_the_distribution_is_that_of_transformers(options: dict[str, Any]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    scores = 3 * torch.randn(20, 50, generator=generator)
+    scores[:, 10] = scores[:, 20]  # ties
+    history = torch.randint(0, 50, (20, 8), generator=generator)
+    history[0, -2:] = torch.tensor([3, 1])  # so that [1, 2] may not come true
+
+    result = ours(scores, history, options)
+
+    torch.testing.assert_close(result, theirs(scores, history, options))
+    assert not torch.equal(result, scores)
+
+
+def test_a_rule_leaves_the_scores_it_was_given() -> None:
+    scores = torch.randn(2, 50)
+    before = scores.clone()
+
+    ours(scores, torch.tensor([[1, 2, 1], [3, 4, 3]]), {"repetition_penalty": 2.0})
+    ours(scores, torch.tensor([[1, 2, 1], [3, 4, 3]]), {"no_repeat_ngram_size": 2})
+
+    assert torch.equal(scores, before)

@@ -1,0 +1,139 @@
+"""``text-generation`` as a user sees it: texts in, texts out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import transformers
+
+import zoo
+from tests.decoders import load, save_decoder
+from zoo.errors import CheckpointError, InputError, TaskError, UsageError
+from zoo.tasks.text_generation import Options
+
+PROMPTS = ["To be, or not", "天", "Déjà vu! 🙂", " "]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("gpt2")
+    save_decoder("GPT2LMHeadModel", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> zoo.Model:
+    return load(folder)
+
+
+def test_the_text_is_that_of_transformers(folder: Path, model: zoo.Model) -> None:
+    reference = transformers.GPT2LMHeadModel.from_pretrained(folder)
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"))
+
+    results = model.generate(PROMPTS, max_new_tokens=20)
+
+    for prompt, result in zip(PROMPTS, results, strict=True):
+        tokens = tokenizer(prompt, return_tensors="pt")
+        tokens.pop("token_type_ids", None)
+        whole = reference.generate(**tokens, max_new_tokens=20, do_sample=False, pad_token_id=0)
+        expected = tokenizer.decode(whole[0], skip_special_tokens=True)
+        assert prompt + result.text == expected
+        assert result.prompt == prompt
+
+
+def test_one_prompt_gives_one_result_and_it_becomes_json(model: zoo.Model) -> None:
+    result = model.generate("To be", max_new_tokens=3, logprobs=2)
+
+    assert json.loads(json.dumps(result.to_dict()))["continuations"][0]["tokens"] == 3
+    (only,) = result.continuations
+    assert len(only.logprobs) == 3
+    assert only.logprobs[0].alternatives[0] == (only.logprobs[0].token, only.logprobs[0].logprob)
+
+
+def test_beams_give_several_texts_best_first(model: zoo.Model) -> None:
+    result = model.generate("To be", max_new_tokens=6, num_beams=4, sequences=3)
+
+    scores = [each.score for each in result.continuations if each.score is not None]
+    assert len(scores) == 3
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_a_stream_gives_the_text_in_whole_characters(model: zoo.Model) -> None:
+    text = model.generate("To be", max_new_tokens=40, temperature=1.5, seed=5).text
+
+    pieces = list(model.stream("To be", max_new_tokens=40, temperature=1.5, seed=5))
+
+    assert "".join(pieces) == text
+    assert len(pieces) > 5
+
+
+def test_a_stop_string_ends_the_text_and_is_left_out(model: zoo.Model) -> None:
+    whole = model.generate("To be", max_new_tokens=30, temperature=1.5, seed=5).text
+    stop = whole[6:9]
+
+    result = model.generate("To be", max_new_tokens=30, temperature=1.5, seed=5, stop=[stop])
+
+    assert result.text == whole[: whole.index(stop)]
+    assert result.continuations[0].finish == "stop"
+    assert result.continuations[0].tokens < 30
+
+
+def test_a_bad_word_never_comes(model: zoo.Model) -> None:
+    plain = model.generate("To be", max_new_tokens=30, temperature=1.5, seed=5).text
+    word = next(letter for letter in plain if letter.isalpha())
+
+    other = model.generate(
+        "To be", max_new_tokens=30, temperature=1.5, seed=5, bad_words=[word]
+    ).text
+
+    assert word in plain
+    assert word not in other
+
+
+def test_a_text_can_begin_from_nothing(model: zoo.Model) -> None:
+    assert model.generate("", max_new_tokens=3).continuations[0].tokens == 3
+
+
+def test_a_prompt_too_long_is_refused_not_cut(model: zoo.Model) -> None:
+    with pytest.raises(InputError, match=r"prompt has 1\d\d tokens, the model's context 66"):
+        model.generate("天" * 60)
+
+
+@pytest.mark.parametrize("options", [{"num_beams": 2}, {"temperature": 1.0, "sequences": 2}])
+def test_only_a_single_text_streams(model: zoo.Model, options: Options) -> None:
+    with pytest.raises(UsageError, match="only a single text can be streamed"):
+        model.stream("To be", **options)
+
+
+@pytest.mark.parametrize("stop", ["one string", [""]])
+def test_stops_are_a_list_of_strings(model: zoo.Model, stop: list[str]) -> None:
+    with pytest.raises(UsageError, match="expected a list of strings"):
+        model.generate("To be", stop=stop)
+
+
+def test_at_least_one_row_runs_at_once(model: zoo.Model) -> None:
+    with pytest.raises(UsageError, match="slots is 0; expected 1 row or more"):
+        model.generate("To be", slots=0)
+
+
+def test_a_decoder_does_not_fill_masks(model: zoo.Model) -> None:
+    with pytest.raises(TaskError, match="it can do text-generation"):
+        model.fill_mask("To [MASK]")
+
+
+def test_ends_come_from_generation_config_first(folder: Path, tmp_path: Path) -> None:
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    assert load(tmp_path).preprocessor.ends == (0,)
+
+    (tmp_path / "generation_config.json").write_text('{"eos_token_id": [7, 9]}')
+    assert load(tmp_path).preprocessor.ends == (7, 9)
+
+    (tmp_path / "generation_config.json").unlink()
+    assert load(tmp_path).preprocessor.ends == (0,)
+
+    (tmp_path / "generation_config.json").write_text('{"eos_token_id": 9999}')
+    with pytest.raises(CheckpointError, match="eos_token_id is 9999; expected tokens below 290"):
+        load(tmp_path)

@@ -1,0 +1,173 @@
+"""Beam search, step by step as transformers does it, so that published results can be repeated.
+
+Several texts of a prompt are followed at once. In each step all their continuations are ranked; the
+best that end enter a pool, the best that do not are followed further.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import torch
+
+from zoo.generation.processors import force, processors
+from zoo.generation.protocol import Decoder, State
+from zoo.generation.result import Finish, Generated, Stop, allowed, ending
+from zoo.generation.settings import Settings
+
+S = TypeVar("S", bound=State)
+
+# The score of what must not be chosen, yet can be compared.
+_NEVER = -1e9
+
+
+class _Search:
+    """The beams of one prompt, and the pool of its finished texts.
+
+    Args:
+        begun: The tokens that all beams begin with.
+        limit: At most so many new ones.
+        settings: Of the search.
+        stop: Asked for each candidate.
+    """
+
+    def __init__(
+        self, begun: Sequence[int], limit: int, settings: Settings, stop: Stop | None
+    ) -> None:
+        self.beams = [list(begun)] * settings.num_beams
+        # Only the first counts at first: all are the same text.
+        self.scores = [0.0] + [_NEVER] * (settings.num_beams - 1)
+        self.pool: list[Generated] = []
+        self.done = False
+        self.limit = limit
+        self._begun = len(begun)
+        self._settings = settings
+        self._stop = stop
+
+    @property
+    def length(self) -> int:
+        """New tokens of each beam."""
+        return len(self.beams[0]) - self._begun
+
+    def advance(
+        self, scores: Sequence[float], parents: Sequence[int], tokens: Sequence[int]
+    ) -> list[int]:
+        """Take the best candidates, best first; return the beam that each new beam goes on from.
+
+        Args:
+            scores: Sums of log-probabilities.
+            parents: The beam that each candidate continues.
+            tokens: What it continues it with.
+        """
+        count = self._settings.num_beams
+        full = len(self.pool) == count
+        length = self.length + 1
+        going: list[tuple[float, int, int]] = []
+        ended: list[tuple[float, int, int]] = []
+        for rank, (score, parent, token) in enumerate(zip(scores, parents, tokens, strict=True)):
+            new = [*self.beams[parent][self._begun :], token]
+            finish = ending(new, self.limit, self._settings, self._stop)
+            if finish is None:
+                going.append((score, parent, token))
+                continue
+            ended.append((score + _NEVER, parent, token))
+            # What ranks below the first could-be beams is only there to keep the search going.
+            if rank < count and not (full and self._settings.early_stopping is True):
+                self._add(new, score / length**self._settings.length_penalty, finish)
+        nexts = (going + ended)[:count]
+        self.beams = [[*self.beams[parent], token] for _, parent, token in nexts]
+        self.scores = [score for score, _, _ in nexts]
+        self.done = not going or self._finished()
+        return [parent for _, parent, _ in nexts]
+
+    def _add(self, tokens: list[int], score: float, finish: Finish) -> None:
+        self.pool.append(Generated(tokens, finish, score))
+        self.pool.sort(key=lambda each: -(each.score or 0.0))
+        del self.pool[self._settings.num_beams :]
+
+    def _finished(self) -> bool:
+        """Whether no beam can, or shall, give a better text than the worst of a full pool."""
+        settings = self._settings
+        if len(self.pool) < settings.num_beams:
+            return False
+        if settings.early_stopping is True:
+            return True
+        # A guess of the score that the best beam may reach.
+        never = settings.early_stopping == "never" and settings.length_penalty > 0
+        length = self.limit if never else self.length
+        worst = self.pool[-1].score
+        return worst is not None and self.scores[0] / length**settings.length_penalty <= worst
+
+
+@torch.inference_mode()
+def search(
+    decoder: Decoder[S],
+    prompts: Sequence[Sequence[int]],
+    settings: Settings,
+    *,
+    stop: Stop | None = None,
+) -> list[list[Generated]]:
+    """Find the best ``settings.sequences`` texts for each prompt, best first.
+
+    All prompts are searched at once; a prompt leaves the batch when its search is done.
+
+    Raises:
+        InputError: A prompt fills the context.
+    """
+    count = settings.num_beams
+    limits = [allowed(decoder, prompt, settings) for prompt in prompts]
+    begun = [decoder.begin(prompt) for prompt in prompts]
+    everyone = [
+        _Search(tokens, limit, settings, stop) for tokens, limit in zip(begun, limits, strict=True)
+    ]
+    active = list(everyone)
+    room = max((len(t) + limit for t, limit in zip(begun, limits, strict=True)), default=0)
+    rules = processors(settings)
+    kept = max(2, 1 + len(settings.ends)) * count
+    if not prompts:
+        return []
+    logits, state = decoder.prefill(prompts, room=room)  # (P, V)
+    state.expand(count)
+    logits = logits.repeat_interleave(count, 0)  # (P · beams, V)
+    while True:
+        scores = logits.float().log_softmax(-1)
+        history = [beam for each in active for beam in each.beams]
+        for rule in rules:
+            scores = rule(scores, history)
+        if settings.forced_end is not None:
+            last = [
+                number * count + beam
+                for number, each in enumerate(active)
+                for beam in range(count)
+                if each.length + 1 == each.limit
+            ]
+            scores = force(scores, settings.forced_end, last)
+        V = scores.size(-1)
+        running = torch.tensor([each.scores for each in active], device=scores.device)
+        sums = scores.unflatten(0, (-1, count)) + running.unsqueeze(-1)  # (P, beams, V)
+        best = sums.flatten(1).topk(min(kept, count * V))
+        parents = [
+            each.advance(values, beams, tokens)
+            for each, values, beams, tokens in zip(
+                active,
+                best.values.tolist(),
+                (best.indices // V).tolist(),
+                (best.indices % V).tolist(),
+                strict=True,
+            )
+        ]
+        going = [number for number, each in enumerate(active) if not each.done]
+        if not going:
+            return [each.pool[: settings.sequences] for each in everyone]
+        if len(going) < len(active):
+            state.keep(going)
+            active = [active[number] for number in going]
+        rows = [
+            place * count + parent
+            for place, number in enumerate(going)
+            for parent in parents[number]
+        ]
+        state.reorder(torch.tensor(rows, device=scores.device))
+        last_tokens = [beam[-1] for each in active for beam in each.beams]
+        logits = decoder.decode(torch.tensor(last_tokens, device=scores.device), state)

@@ -1,0 +1,65 @@
+"""Decoders that continue their prompt: GPT, Llama and their kind, made fit for the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from zoo.nn import KVCache
+
+
+class CausalNetwork(Protocol):
+    """What a decoder-only network provides.
+
+    Shapes: B batch, T tokens, C width, V vocabulary.
+    """
+
+    @property
+    def max_length(self) -> int:
+        """The most tokens that have a position."""
+
+    def new_cache(self, rows: int, room: int) -> KVCache:
+        """An empty cache on the network's device, for so many rows of so many tokens."""
+
+    def __call__(self, tokens: Tensor, *, cache: KVCache | None = None) -> Tensor:
+        """(B, T) -> (B, T, C): each token after all before it, those in the cache included."""
+
+    def predict(self, hidden: Tensor) -> Tensor:
+        """(…, C) -> (…, V): logits of the next token."""
+
+
+class CausalDecoder:
+    """A `zoo.generation.Decoder` of a decoder-only network."""
+
+    def __init__(self, network: CausalNetwork, device: torch.device) -> None:
+        self._network = network
+        self._device = device
+
+    @property
+    def max_length(self) -> int:
+        """The network's own."""
+        return self._network.max_length
+
+    def begin(self, prompt: Sequence[int]) -> Sequence[int]:
+        """The prompt itself."""
+        return prompt
+
+    def prefill(self, prompts: Sequence[Sequence[int]], *, room: int) -> tuple[Tensor, KVCache]:
+        """Read prompts padded on the right: (P, V) and the cache."""
+        lengths = [len(prompt) for prompt in prompts]
+        T = max(lengths)
+        tokens = torch.tensor([[*p, *[0] * (T - len(p))] for p in prompts], device=self._device)
+        cache = self._network.new_cache(len(prompts), room)
+        cache.expect(lengths)
+        hidden = self._network(tokens, cache=cache)  # (P, T, C)
+        rows = torch.arange(len(prompts), device=self._device)
+        last = torch.tensor(lengths, device=self._device) - 1
+        return self._network.predict(hidden[rows, last]), cache
+
+    def decode(self, tokens: Tensor, state: KVCache) -> Tensor:
+        """(R,) -> (R, V)."""
+        hidden = self._network(tokens.unsqueeze(1), cache=state)  # (R, 1, C)
+        return self._network.predict(hidden[:, 0])

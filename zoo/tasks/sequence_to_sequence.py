@@ -1,0 +1,134 @@
+"""One text in, another out: the step that translation and text-to-text share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol, TypedDict
+
+from zoo.generation import Decoder, Finish, Generated, Settings, State, generate
+from zoo.generation.engine import SLOTS
+from zoo.generation.settings import EarlyStopping
+from zoo.loading import Loaded
+from zoo.tasks import require
+
+
+class Options(TypedDict, total=False):
+    """How tokens are chosen: the fields of `zoo.generation.Settings`; the checkpoint's by default.
+
+    ``slots`` are the most rows that are computed at once.
+    """
+
+    max_new_tokens: int
+    temperature: float
+    top_k: int
+    top_p: float
+    min_p: float
+    seed: int | None
+    repetition_penalty: float
+    no_repeat_ngram: int
+    num_beams: int
+    length_penalty: float
+    early_stopping: EarlyStopping
+    sequences: int
+    slots: int
+
+
+class SequencePreprocessor(Protocol):
+    """What the checkpoint's files say of its texts."""
+
+    @property
+    def settings(self) -> Settings:
+        """How its authors generate."""
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of tokens, without special ones."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One answer.
+
+    ``tokens`` is how many were generated for it, and ``finish`` why it ends: by its end token
+    (``end``) or by its allowed ``length``. ``score`` is what beams compare: the log-probability
+    over the length to the power of the length penalty; None without beams.
+    """
+
+    text: str
+    tokens: int
+    finish: Finish
+    score: float | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A text and what became of it, best first where beams compare them."""
+
+    source: str
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def text(self) -> str:
+        """The text of the first candidate."""
+        return self.candidates[0].text
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain lists, dicts and numbers."""
+        return asdict(self)
+
+
+def run(
+    loaded: Loaded,
+    task: str,
+    texts: Sequence[str],
+    rows: Sequence[Sequence[int]],
+    options: Mapping[str, Any],
+) -> list[Answer]:
+    """Generate an answer for each text.
+
+    Texts of like length share a batch; the answers are those of one by one.
+
+    Args:
+        loaded: Its network is a `zoo.generation.Decoder`, its preprocessor as above.
+        task: For the message, if it cannot.
+        texts: n of them.
+        rows: Their token numbers.
+        options: See `Options`.
+
+    Raises:
+        TaskError: The model does not do the task.
+        UsageError: An option is out of range, or two contradict each other.
+    """
+    require(loaded, task)
+    decoder: Decoder[State] = loaded.network  # type: ignore[assignment]  # what `prefill` says
+    preprocessor: SequencePreprocessor = loaded.preprocessor
+    chosen = {name: value for name, value in options.items() if name != "slots"}
+    settings = _settings(preprocessor.settings, chosen)
+    order = sorted(range(len(rows)), key=lambda index: -len(rows[index]))
+    results = generate(
+        decoder, [rows[index] for index in order], settings, slots=options.get("slots", SLOTS)
+    )
+    found = dict(zip(order, results, strict=True))
+    return [
+        Answer(text, tuple(_candidate(each, preprocessor) for each in found[index]))
+        for index, text in enumerate(texts)
+    ]
+
+
+def _settings(published: Settings, chosen: Mapping[str, Any]) -> Settings:
+    """The checkpoint's settings, but for what was chosen."""
+    if chosen.get("temperature", 0) > 0:
+        # Whoever draws does not search, and the authors' beams were for their own way.
+        published = replace(published, num_beams=1)
+    elif "num_beams" in chosen:
+        published = replace(published, temperature=0.0, top_k=0, top_p=1.0, min_p=0.0)
+    return replace(published, **chosen)
+
+
+def _candidate(generated: Generated, preprocessor: SequencePreprocessor) -> Candidate:
+    return Candidate(
+        preprocessor.decode(generated.tokens),
+        len(generated.tokens),
+        generated.finish,
+        generated.score,
+    )

@@ -1,0 +1,202 @@
+"""``text-generation``: how a text goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, TypedDict, Unpack
+
+from zoo.errors import UsageError
+from zoo.generation import CausalDecoder, Finish, Generated, Settings
+from zoo.generation import generate as generate_tokens
+from zoo.generation import steps as generate_steps
+from zoo.generation.engine import SLOTS
+from zoo.generation.settings import EarlyStopping
+from zoo.loading import Loaded
+from zoo.tasks import require
+from zoo.text import PromptPreprocessor, TextStream
+from zoo.text.stream import stopper
+
+TASK = "text-generation"
+
+
+class Options(TypedDict, total=False):
+    """How tokens are chosen and when to stop: the fields of `zoo.generation.Settings`, as texts.
+
+    ``stop`` are strings that end a text and are no part of it; ``bad_words`` words that never come,
+    at a beginning or after a space; ``slots`` the most rows that are computed at once.
+    """
+
+    max_new_tokens: int
+    temperature: float
+    top_k: int
+    top_p: float
+    min_p: float
+    seed: int | None
+    repetition_penalty: float
+    no_repeat_ngram: int
+    num_beams: int
+    length_penalty: float
+    early_stopping: EarlyStopping
+    sequences: int
+    logprobs: int | None
+    stop: Sequence[str]
+    bad_words: Sequence[str]
+    slots: int
+
+
+@dataclass(frozen=True)
+class TokenLogprob:
+    """One token, its log-probability by the model, and the most probable tokens with theirs."""
+
+    token: str
+    logprob: float
+    alternatives: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """One way that a prompt goes on.
+
+    ``text`` is the new text alone; ``tokens`` how many were generated for it; ``finish`` why it
+    ends: a token that ends texts (``end``), a stop string (``stop``) or ``length``. ``score`` is
+    what beams compare; ``logprobs`` are there if asked for.
+    """
+
+    text: str
+    tokens: int
+    finish: Finish
+    score: float | None
+    logprobs: tuple[TokenLogprob, ...]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A prompt and its continuations, best first where beams compare them."""
+
+    prompt: str
+    continuations: tuple[Continuation, ...]
+
+    @property
+    def text(self) -> str:
+        """The text of the first continuation."""
+        return self.continuations[0].text
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain lists, dicts and numbers."""
+        return asdict(self)
+
+
+def generate(
+    loaded: Loaded, prompts: Sequence[str], **options: Unpack[Options]
+) -> list[Generation]:
+    """Continue each prompt.
+
+    Prompts of different lengths share batches; the texts are those of one by one.
+
+    Args:
+        loaded: Its network is a `zoo.generation.CausalNetwork`.
+        prompts: n of them.
+        options: See `Options` and `zoo.generation.Settings`.
+
+    Raises:
+        InputError: A prompt is empty, or leaves no room in the model's context.
+        TaskError: The model does not generate text.
+        UsageError: An option is out of range, or two contradict each other.
+    """
+    decoder, preprocessor = _parts(loaded)
+    stops = _stops(options)
+    slots = options.get("slots", SLOTS)
+    if slots < 1:
+        raise UsageError(f"slots is {slots}; expected 1 row or more at once")
+    encoded = [preprocessor.encode(prompt) for prompt in prompts]
+    rows = generate_tokens(
+        decoder,
+        encoded,
+        _settings(preprocessor, options),
+        stop=stopper(preprocessor.tokenizer, stops),
+        slots=slots,
+    )
+    return [
+        Generation(prompt, tuple(_continuation(each, tokens, preprocessor, stops) for each in row))
+        for prompt, tokens, row in zip(prompts, encoded, rows, strict=True)
+    ]
+
+
+def stream(loaded: Loaded, prompt: str, **options: Unpack[Options]) -> Iterator[str]:
+    """Continue one prompt, and yield pieces of text as soon as they are certain.
+
+    A piece holds whole characters. All pieces together are the text that `generate` returns.
+    Arguments and errors are those of `generate`; without beams, and one sequence.
+    """
+    if options.get("num_beams", 1) != 1 or options.get("sequences", 1) != 1:
+        raise UsageError("only a single text can be streamed: without num_beams and sequences")
+    decoder, preprocessor = _parts(loaded)
+    stops = _stops(options)
+    tokens = preprocessor.encode(prompt)
+    settings = _settings(preprocessor, options)
+    text = TextStream(preprocessor.tokenizer, tokens, stops)
+    stop = stopper(preprocessor.tokenizer, stops)
+
+    def pieces() -> Iterator[str]:
+        for step in generate_steps(decoder, [tokens], settings, stop=stop):
+            if piece := text.push(step.token):
+                yield piece
+        if piece := text.finish():
+            yield piece
+
+    return pieces()
+
+
+def _parts(loaded: Loaded) -> tuple[CausalDecoder, PromptPreprocessor]:
+    require(loaded, TASK)
+    network: Any = loaded.network
+    preprocessor = loaded.preprocessor
+    if not isinstance(preprocessor, PromptPreprocessor):
+        raise TypeError(f"{TASK} needs a PromptPreprocessor, not {type(preprocessor).__name__}")
+    return CausalDecoder(network, loaded.device), preprocessor
+
+
+def _stops(options: Options) -> Sequence[str]:
+    stops = options.get("stop", ())
+    if isinstance(stops, str) or not all(stops):
+        raise UsageError(f"stop is {stops!r}; expected a list of strings, none of them empty")
+    return stops
+
+
+def _settings(preprocessor: PromptPreprocessor, options: Options) -> Settings:
+    """The options in tokens."""
+    plain: dict[str, Any] = {
+        name: value for name, value in options.items() if name not in ("stop", "bad_words", "slots")
+    }
+    backend = preprocessor.tokenizer.backend
+    words = [form for word in options.get("bad_words", ()) for form in (word, f" {word}")]
+    encodings = backend.encode_batch(words, add_special_tokens=False)
+    bad_words = dict.fromkeys(tuple(encoding.ids) for encoding in encodings)
+    return Settings(ends=preprocessor.ends, bad_words=tuple(bad_words), **plain)
+
+
+def _continuation(
+    generated: Generated,
+    prompt: Sequence[int],
+    preprocessor: PromptPreprocessor,
+    stops: Sequence[str],
+) -> Continuation:
+    stream = TextStream(preprocessor.tokenizer, prompt, stops)
+    text = "".join([stream.push(token) for token in generated.tokens]) + stream.finish()
+
+    def shown(token: int) -> str:
+        return preprocessor.tokenizer.backend.decode([token], skip_special_tokens=False)
+
+    return Continuation(
+        text,
+        len(generated.tokens),
+        generated.finish,
+        generated.score,
+        tuple(
+            TokenLogprob(shown(token), logprob, tuple((shown(t), p) for t, p in alternatives))
+            for token, logprob, alternatives in zip(
+                generated.tokens, generated.logprobs, generated.alternatives, strict=False
+            )
+        ),
+    )

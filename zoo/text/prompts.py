@@ -1,0 +1,73 @@
+"""Prompts for models that continue a text, and the tokens that end one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from zoo.checkpoint import Files
+from zoo.errors import CheckpointError, InputError
+from zoo.text.preprocessor import TextConfig
+from zoo.text.tokenizer import Tokenizer, load_tokenizer
+
+
+@dataclass(frozen=True)
+class PromptPreprocessor:
+    """A tokenizer, and where texts begin and end.
+
+    ``start`` is the token that a text without a prompt begins with, if the model has one; ``ends``
+    are those that end a text.
+    """
+
+    tokenizer: Tokenizer
+    start: int | None
+    ends: tuple[int, ...]
+
+    def encode(self, prompt: str) -> list[int]:
+        """The tokens of a prompt, with the special ones that the model was trained with.
+
+        Raises:
+            InputError: It is empty, and the model has no token to begin with.
+        """
+        tokens: list[int] = self.tokenizer.backend.encode(prompt).ids
+        if tokens:
+            return tokens
+        if self.start is None:
+            raise InputError("the prompt is empty; expected at least one word")
+        return [self.start]
+
+
+def load_prompts(files: Files, config: TextConfig) -> PromptPreprocessor:
+    """Read tokenizer, start and ends from a checkpoint.
+
+    The ends are those of ``generation_config.json``, else of ``config.json``.
+
+    Raises:
+        CheckpointError: The tokenizer is missing, damaged, or larger than the network's vocabulary;
+            or an end is no token.
+    """
+    tokenizer = load_tokenizer(files)
+    tokens = tokenizer.backend.get_vocab_size()
+    if tokens > config.vocabulary:
+        raise CheckpointError(
+            f"{files.source}: the tokenizer has {tokens} tokens, "
+            f"but the network knows {config.vocabulary} only"
+        )
+    starts = _special(files, "bos_token_id", config.vocabulary)
+    return PromptPreprocessor(
+        tokenizer, starts[0] if starts else None, _special(files, "eos_token_id", config.vocabulary)
+    )
+
+
+def _special(files: Files, name: str, vocabulary: int) -> tuple[int, ...]:
+    """Token numbers under this name: one, several or none."""
+    value: Any = files.json("generation_config.json").get(name)
+    if value is None:
+        value = files.json("config.json").get(name)
+    numbers = [] if value is None else value if isinstance(value, list) else [value]
+    for number in numbers:
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < vocabulary:
+            raise CheckpointError(
+                f"{files.source}: {name} is {value!r}; expected tokens below {vocabulary}"
+            )
+    return tuple(numbers)
