@@ -274,7 +274,8 @@ def load(
     Raises:
         ZooError: Of many kinds; see `zoo.errors`.
     """
-    entry = registry.resolve(name, registry.load_registry(registries))
+    # A folder or a repository needs no registry, so none is read unless files were named.
+    entry = registry.resolve(name, registry.load_registry(registries) if registries else None)
     loaded = load_entry(
         entry, device=device, dtype=dtype, compile=compile, offline=offline, progress=progress
     )
