@@ -208,9 +208,14 @@ def train(
         read_texts(data / "wikitext-2/train.txt.gz"),
         read_texts(data / "multi30k/train.en.gz"),
     ]
-    tokenizer = train_tokenizer([text for source in sources for text in source], TINY.vocabulary)
     torch.manual_seed(seed)
-    network = initialised(TINY) if start is None else loaded(start)
+    if start is None:
+        texts = [text for source in sources for text in source]
+        tokenizer, network = train_tokenizer(texts, TINY.vocabulary), initialised(TINY)
+    else:
+        # Its own tokenizer: training one numbers the letters inside words anew each time.
+        tokenizer = tokenizers.Tokenizer.from_file(str(start / "tokenizer.json"))
+        network = loaded(start)
     pieces = [tokenize(tokenizer, source, TINY.positions) for source in sources]
     for progress in fit(network, pieces, minutes=minutes, tokens=tokens, rate=rate, seed=seed):
         print(progress, flush=True)
