@@ -12,15 +12,39 @@ from zoo_cli import output
 if TYPE_CHECKING:
     from zoo.entry import Entry
     from zoo.model import Model
+    from zoo.tasks.sequence_to_sequence import Answer
+    from zoo.tasks.text_generation import Generation
 
 Options = Mapping[str, Any]
 """Those that the user gave, by the names that the library's methods have for them."""
 
+_GENERATION = (
+    "max_new_tokens",
+    "temperature",
+    "top_k",
+    "top_p",
+    "min_p",
+    "repetition_penalty",
+    "num_beams",
+    "seed",
+)
 _OPTIONS = {
-    "fill-mask": ("top_k", "targets"),
-    "text-classification": ("top_k",),
-    "zero-shot-classification": ("labels", "template", "multi_label"),
-    "feature-extraction": ("pooling", "normalize", "prompt"),
+    "fill-mask": ("top_k", "targets", "batch_tokens"),
+    "text-classification": ("top_k", "batch_tokens"),
+    "zero-shot-classification": ("labels", "template", "multi_label", "batch_tokens"),
+    "feature-extraction": ("pooling", "normalize", "prompt", "batch_tokens"),
+    "text-generation": (*_GENERATION, "logprobs"),
+    "translation": ("to", *_GENERATION),
+    "text2text-generation": _GENERATION,
+}
+_FIELDS = {
+    "fill-mask": "gaps",
+    "text-classification": "labels",
+    "zero-shot-classification": "labels",
+    "feature-extraction": "embedding",
+    "text-generation": "continuation",
+    "translation": "translation",
+    "text2text-generation": "answer",
 }
 _PREVIEW = 6  # numbers of a vector that a terminal shows
 
@@ -62,40 +86,104 @@ def check_options(task: str, options: Options) -> None:
             raise UsageError("--template: expected a sentence with {} where the label goes")
     if options.get("pooling") == "none" and "normalize" in options:
         raise UsageError("--normalize scales a text's vector; --pooling none gives its tokens'")
+    for name in ("top_p", "repetition_penalty"):
+        if options.get(name, 1) <= 0:
+            raise UsageError(f"{_flag(name)} is {options[name]}; expected above 0")
+    drawing = [name for name in ("top_k", "top_p", "min_p") if name in options]
+    # What a text-to-text checkpoint's authors draw with, only its files tell.
+    if task == "text-generation" and drawing and not options.get("temperature"):
+        raise UsageError(
+            f"{', '.join(map(_flag, drawing))}: without --temperature the most probable token is "
+            "taken each time; give --temperature 1 to draw"
+        )
+    if options.get("num_beams", 1) > 1 and options.get("temperature"):
+        raise UsageError("--num-beams searches for the best text, --temperature draws; give one")
+    if options.get("num_beams", 1) > 1 and "logprobs" in options:
+        raise UsageError("--logprobs goes without --num-beams")
+
+
+def window(task: str) -> int:
+    """How many texts are handed to the model at once, and what a killed run may do again.
+
+    The model sorts them by length into batches; a text that is generated takes far longer.
+    """
+    return 128 if set(_GENERATION) <= set(_OPTIONS[task]) else 1024
 
 
 def field(task: str, options: Options) -> str:
     """What a result is called beside its text: in JSON, and as a column of a file."""
-    if task == "feature-extraction":
-        return "embeddings" if options.get("pooling") == "none" else "embedding"
-    return "gaps" if task == "fill-mask" else "labels"
+    if options.get("pooling") == "none":
+        return "embeddings"
+    return _FIELDS[task]
 
 
-def answer(
-    model: Model, task: str, texts: list[str], options: Options, *, batch_tokens: int | None
-) -> list[Any]:
+def streams(task: str, options: Options) -> bool:
+    """Whether a single text can be shown while it comes up."""
+    beams = options.get("num_beams", 1) > 1
+    return task == "text-generation" and not beams and "logprobs" not in options
+
+
+def answer(model: Model, task: str, texts: list[str], options: Options) -> list[Any]:
     """Run a task; return a result for each text, as plain lists, dicts and numbers.
 
     Raises:
         ZooError: As the model's methods do.
     """
     if task == "fill-mask":
-        filled = model.fill_mask(texts, **options, batch_tokens=batch_tokens)
+        filled = model.fill_mask(texts, **options)
         return [each.to_dict()["gaps"] for each in filled]
     if task == "text-classification":
-        classified = model.classify(texts, **options, batch_tokens=batch_tokens)
+        classified = model.classify(texts, **options)
         return [each.to_dict()["labels"] for each in classified]
     if task == "zero-shot-classification":
-        classified = model.zero_shot(texts, **options, batch_tokens=batch_tokens)
+        classified = model.zero_shot(texts, **options)
         return [each.to_dict()["labels"] for each in classified]
+    if task == "text-generation":
+        return [_continuation(each) for each in model.generate(texts, **options)]
+    if task == "translation":
+        return _whole(model.translate(texts, **options))
+    if task == "text2text-generation":
+        return _whole(model.answer(texts, **options))
     if options.get("pooling") == "none":
         rest = {name: value for name, value in options.items() if name != "pooling"}
-        return [
-            tokens.tolist()
-            for tokens in model.embed_tokens(texts, **rest, batch_tokens=batch_tokens)
-        ]
-    vectors: list[Any] = model.embed(texts, **options, batch_tokens=batch_tokens).tolist()
+        return [tokens.tolist() for tokens in model.embed_tokens(texts, **rest)]
+    vectors: list[Any] = model.embed(texts, **options).tolist()
     return vectors
+
+
+def _continuation(generation: Generation) -> dict[str, Any]:
+    """The first continuation, without what was not asked for."""
+    first = generation.continuations[0]
+    result: dict[str, Any] = {
+        "text": first.text,
+        "tokens": first.tokens,
+        "finish": first.finish,
+    }
+    if first.score is not None:
+        result["score"] = first.score
+    if first.logprobs:
+        result["logprobs"] = [
+            {
+                "token": each.token,
+                "logprob": each.logprob,
+                "alternatives": [
+                    {"token": token, "logprob": logprob} for token, logprob in each.alternatives
+                ],
+            }
+            for each in first.logprobs
+        ]
+    return result
+
+
+def _whole(results: Sequence[Answer]) -> list[str]:
+    """The best text of each; says of how many only the beginning is there."""
+    cut = sum(each.candidates[0].finish == "length" for each in results)
+    if cut:
+        output.note(
+            f"{output.plural(cut, 'result')} reached the most tokens allowed and may lack an end; "
+            "--max-new-tokens allows more, up to the model's limit"
+        )
+    return [each.text for each in results]
 
 
 def print_plain(task: str, texts: Sequence[str], results: Sequence[Any], *, alone: bool) -> None:
@@ -107,6 +195,12 @@ def print_plain(task: str, texts: Sequence[str], results: Sequence[Any], *, alon
         if task == "feature-extraction":
             output.emit(_vectors(result))
             continue
+        if task in ("translation", "text2text-generation"):
+            output.emit(output.readable(result, lines=False))
+            continue
+        if task == "text-generation":
+            _print_continuation(text, result, alone=alone)
+            continue
         if task == "fill-mask":
             fills = [fill for gap in result for fill in gap]
             rows = [[f"{fill['score']:.4f}", fill["token"], fill["text"]] for fill in fills]
@@ -115,6 +209,28 @@ def print_plain(task: str, texts: Sequence[str], results: Sequence[Any], *, alon
             if not alone:
                 output.emit(output.printable(text))
         output.emit_table((), rows)
+
+
+def _print_continuation(text: str, result: dict[str, Any], *, alone: bool) -> None:
+    """The new text, or its tokens with their log-probabilities; prompts stand above if several."""
+    if not alone:
+        output.emit(output.readable(text))
+    if "logprobs" not in result:
+        output.emit(output.readable(result["text"]))
+    else:
+        rows = [
+            [
+                f"{each['logprob']:.4f}",
+                repr(each["token"]),
+                "  ".join(
+                    f"{other['token']!r} {other['logprob']:.4f}" for other in each["alternatives"]
+                ),
+            ]
+            for each in result["logprobs"]
+        ]
+        output.emit_table((), rows)
+    if not alone:
+        output.emit("")
 
 
 def _vectors(result: list[Any]) -> str:

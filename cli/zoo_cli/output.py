@@ -10,13 +10,16 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 SCHEMA_VERSION = 1
 """Of all JSON that listings print; a change that breaks a reader raises it."""
 
 _OBEYED = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # C1 controls, turns of direction
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
+)  # but tab, line feed
 _GAP = "  "
 _NARROWEST = 10  # columns; a cell cut shorter says nothing
 
@@ -144,6 +147,29 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else " " for each in text)
+
+
+def readable(text: str, *, lines: bool = True) -> str:
+    """A generated text without what a terminal would obey; on one line if ``lines`` is not set.
+
+    Unlike `printable` it keeps what joins characters: emoji, Persian and Indian scripts need it.
+    """
+    shown = _CONTROLS.sub(" ", text)
+    return shown if lines else shown.replace("\n", " ")
+
+
+def emit_pieces(pieces: Iterable[str]) -> None:
+    """Write a text as it comes up, and a line feed after it even if it is interrupted."""
+    try:
+        for piece in pieces:
+            with _standard_output():
+                sys.stdout.write(readable(piece))
+                sys.stdout.flush()
+    except KeyboardInterrupt:
+        emit("")
+        flush()
+        raise
+    emit("")
 
 
 def as_count(number: int) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from zoo.errors import InputError, UsageError
+from zoo.errors import InputError, TaskError, UsageError
 from zoo_cli import answers, output
 from zoo_cli.options import Json, Offline, Registries
 
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from zoo.model import Model
     from zoo_cli.files import Inputs, Row
     from zoo_cli.journal import Fingerprint, Journal
-
-# Texts that are handed to the model at once, which sorts them by length into batches, and that a
-# killed run may have to compute again.
-WINDOW = 1024
 
 
 def run(
@@ -51,7 +47,8 @@ def run(
         bool, typer.Option("--restart", help="Forget what an interrupted run has done.")
     ] = False,
     top_k: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Words a gap, or classes a text.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Words a gap, classes a text, tokens to draw among."),
     ] = None,
     targets: Annotated[
         str | None, typer.Option(metavar="A,B", help="fill-mask: score only these words.")
@@ -79,6 +76,34 @@ def run(
     ] = None,
     prompt: Annotated[
         str | None, typer.Option(help="feature-extraction: what stands before each text.")
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option(metavar="LANG", help="translation: the target, if a choice.")
+    ] = None,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="generation: at most so many.")
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(min=0, help="generation: 0 takes the best token, above draws.")
+    ] = None,
+    top_p: Annotated[
+        float | None, typer.Option(max=1, help="generation: draw among this much probability.")
+    ] = None,
+    min_p: Annotated[
+        float | None, typer.Option(min=0, max=1, help="generation: at least so likely as the best.")
+    ] = None,
+    repetition_penalty: Annotated[
+        float | None, typer.Option(help="generation: above 1, less of what came already.")
+    ] = None,
+    num_beams: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="generation: search with so many beams.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="generation: of the draws.")] = None,
+    logprobs: Annotated[
+        int | None,
+        typer.Option(
+            min=0, metavar="N", help="text-generation: of each token, and of N alternatives."
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
@@ -113,6 +138,16 @@ def run(
         "pooling": pooling,
         "normalize": normalize,
         "prompt": prompt,
+        "to": to,
+        "max_new_tokens": max_new_tokens,
+        "temperature": temperature,
+        "top_p": top_p,
+        "min_p": min_p,
+        "repetition_penalty": repetition_penalty,
+        "num_beams": num_beams,
+        "seed": seed,
+        "logprobs": logprobs,
+        "batch_tokens": batch_tokens,
     }
     options = {name: value for name, value in given.items() if value is not None}
     chosen = answers.choose_task(entry, task)
@@ -133,7 +168,6 @@ def run(
         "task": task,
         "options": options,
         "dtype": dtype,
-        "batch tokens": batch_tokens,
         "compile": compile,
         **inputs.origin,
     }
@@ -147,7 +181,7 @@ def run(
         announce(entry)
 
     import zoo
-    from zoo.tasks import able
+    from zoo.tasks import able, require
 
     model = zoo.load(
         name,
@@ -159,11 +193,16 @@ def run(
         registries=registry or (),
     )
     if chosen is None:
-        chosen = able(model)[0]
+        tasks = able(model)
+        if not tasks:
+            raise TaskError(f"{entry.name} has no task that can be run; it is for the library")
+        chosen = tasks[0]
         answers.check_options(chosen, options)
         _check_field(chosen, options, inputs)
-    job = _Job(model, chosen, options, inputs, batch_tokens)
+    require(model, chosen)
+    job = _Job(model, chosen, options, inputs)
     job.check_gaps()
+    job.check_room()
     if output_file is not None and journal is not None:
         _into_file(job, output_file, journal, {**computing, "revision": _revision(model)})
     else:
@@ -178,7 +217,6 @@ class _Job:
     task: str
     options: dict[str, Any]  # Any: as the model's methods take them
     inputs: Inputs
-    batch_tokens: int | None
 
     @property
     def field(self) -> str:
@@ -195,16 +233,33 @@ class _Job:
                     f"{row.place}: no gap in the text; write {mask} where a word is to be filled in"
                 )
 
+    def check_room(self) -> None:
+        """Find a prompt that fills the context before computing; it is never cut silently."""
+        if self.task != "text-generation":
+            return
+        most: Any = self.model.network.max_length  # by the task's protocol a number
+        for row in self.inputs.rows:
+            tokens = len(self.model.preprocessor.encode(row.text))
+            if tokens >= most:
+                raise InputError(
+                    f"{row.place}: the prompt has {tokens} tokens, the model's context {most}, so "
+                    "nothing can follow; shorten it"
+                )
+
+    @property
+    def window(self) -> int:
+        return answers.window(self.task)
+
     def windows(self, start: int = 0) -> Iterator[tuple[Sequence[Row], list[Any]]]:
         """Compute window by window from row ``start``; yield rows and their results."""
-        for first in range(start, len(self.inputs.rows), WINDOW):
-            rows = self.inputs.rows[first : first + WINDOW]
-            texts = [row.text for row in rows]
+        for first in range(start, len(self.inputs.rows), self.window):
+            rows = self.inputs.rows[first : first + self.window]
+            options = self.options
+            if "seed" in options:  # else equal prompts in two windows would have the same draws
+                options = {**options, "seed": options["seed"] + first}
             yield (
                 rows,
-                answers.answer(
-                    self.model, self.task, texts, self.options, batch_tokens=self.batch_tokens
-                ),
+                answers.answer(self.model, self.task, [row.text for row in rows], options),
             )
 
 
@@ -217,6 +272,9 @@ def _check_field(task: str, options: answers.Options, inputs: Inputs) -> None:
 
 def _to_stdout(job: _Job, *, json: bool) -> None:
     alone = len(job.inputs.rows) == 1
+    if alone and not json and answers.streams(job.task, job.options):
+        output.emit_pieces(job.model.stream(job.inputs.rows[0].text, **job.options))
+        return
     for rows, results in job.windows():
         if json:
             for row, result in zip(rows, results, strict=True):
@@ -230,7 +288,7 @@ def _into_file(job: _Job, path: Path, journal: Journal, computing: Fingerprint) 
     from zoo_cli.files import write
 
     total = len(job.inputs.rows)
-    with journal.open(computing, window=WINDOW, total=total) as done:
+    with journal.open(computing, window=job.window, total=total) as done:
         if done:
             output.note(f"going on after {done:,} of {total:,} texts")
         try:

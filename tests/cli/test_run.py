@@ -23,13 +23,14 @@ def json_lines(text: str) -> list[dict[str, Any]]:
 def test_fill_mask_prints_score_token_text(zoo: Zoo, masked: str) -> None:
     done = zoo("run", masked, "a man rides a [MASK].", "the [MASK] dog", "--top-k", "2")
 
-    lines = [line.split("  ") for line in done.stdout.splitlines()]
+    lines = [line.split(maxsplit=2) for line in done.stdout.splitlines()]
     assert (done.returncode, done.stderr) == (0, "")
     assert len(lines) == 4
     for score, token, text in lines[:2]:
         assert 0 < float(score) < 1
-        assert text.strip() == f"a man rides a {token.strip()}."
-    assert lines[2][-1].strip().startswith("the ")
+        # Which token wins differs with the trained vocabulary: part of a word, a comma, a letter.
+        assert text.replace(" ", "") == f"amanridesa{token.removeprefix('##')}."
+    assert lines[2][-1].startswith("the")
 
 
 def test_json_is_one_object_a_text(zoo: Zoo, masked: str) -> None:

@@ -1,0 +1,187 @@
+"""Tasks that generate text, from the command line; the texts themselves are the library's."""
+
+from __future__ import annotations
+
+import json
+import select
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Zoo
+
+PROMPT = "To be, or"
+
+
+def json_lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.fixture(scope="session")
+def decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random GPT-2 with 66 positions, whose texts end by their length only."""
+    from tests.decoders import save_decoder  # imports transformers, which takes seconds
+
+    folder = tmp_path_factory.mktemp("decoder")
+    save_decoder("GPT2LMHeadModel", folder, eos_token_id=None)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def translator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Marian model into two languages."""
+    from tests.marian import save_marian
+
+    folder = tmp_path_factory.mktemp("translator")
+    save_marian(folder, languages=("deu", "fra"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.test_t5 import save_t5
+
+    folder = tmp_path_factory.mktemp("t5")
+    save_t5(folder)
+    return folder
+
+
+def test_one_prompt_is_streamed_and_is_the_text_of_the_library(zoo: Zoo, decoder: Path) -> None:
+    from tests.decoders import load
+
+    done = zoo("run", str(decoder), PROMPT, "--max-new-tokens", "12", "--device", "cpu")
+
+    expected = load(decoder).generate(PROMPT, max_new_tokens=12).text
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == shown(expected) + "\n"
+
+
+def test_several_prompts_have_their_continuations_in_order(zoo: Zoo, decoder: Path) -> None:
+    from tests.decoders import load
+
+    prompts = [PROMPT, "Déjà vu", "a"]
+    options: dict[str, Any] = {"max_new_tokens": 8, "temperature": 1.5, "top_k": 9}
+    options |= {"top_p": 0.9, "min_p": 0.01, "repetition_penalty": 1.2, "logprobs": 2, "seed": 3}
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+
+    rows = json_lines(zoo.works("run", str(decoder), *prompts, *flags, "--json", "--device", "cpu"))
+
+    expected = load(decoder).generate(prompts, **options)
+    assert [row["text"] for row in rows] == prompts
+    for row, each in zip(rows, expected, strict=True):
+        found = row["continuation"]
+        assert (found["text"], found["tokens"], found["finish"]) == (each.text, 8, "length")
+        assert [token["logprob"] for token in found["logprobs"]] == pytest.approx(
+            [token.logprob for token in each.continuations[0].logprobs]
+        )
+        assert all(len(token["alternatives"]) == 2 for token in found["logprobs"])
+
+
+def test_a_file_of_prompts_gets_a_column(zoo: Zoo, decoder: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text("".join(f'{{"id": {n}, "text": "a{n}"}}\n' for n in (3, 1)))
+
+    zoo.works(
+        *("run", str(decoder), "--input", "in.jsonl", "--output", "out.jsonl"),
+        *("--max-new-tokens", "4", "--num-beams", "2"),
+    )
+
+    rows = json_lines((tmp_path / "out.jsonl").read_text())
+    assert [row["id"] for row in rows] == [3, 1]
+    assert [row["continuation"]["tokens"] for row in rows] == [4, 4]
+    assert all(row["continuation"]["score"] < 0 for row in rows)
+
+
+def test_a_prompt_that_fills_the_context_is_named_before_any_is_computed(
+    zoo: Zoo, decoder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in.txt").write_text("short\n" + "xyz " * 100 + "\n")
+
+    error = zoo.fails(1, "run", str(decoder), "--input", "in.txt", "--output", "out.jsonl")
+
+    assert error.startswith("in.txt:2: the prompt has ")
+    assert "the model's context 66" in error
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_ctrl_c_ends_a_stream_with_what_was_generated(zoo: Zoo, tmp_path: Path) -> None:
+    from tests.decoders import save_decoder
+
+    folder = tmp_path / "long"
+    save_decoder("GPT2LMHeadModel", folder, eos_token_id=None, n_positions=60_000)
+    process = zoo.start("run", str(folder), PROMPT, "--max-new-tokens", "50000", "--device", "cpu")
+
+    assert process.stdout is not None
+    assert select.select([process.stdout], [], [], 30)[0], "nothing came while it generates"
+    process.send_signal(signal.SIGINT)
+    text, error = process.communicate(timeout=30)
+
+    assert (process.returncode, error) == (130, "")
+    assert len(text) > 1
+    assert text.endswith("\n")
+
+
+def test_translations_are_a_line_each(zoo: Zoo, translator: Path) -> None:
+    from tests.marian import load
+
+    texts = ["abc dä.", "eab!", "cc öü"]
+    command = ("run", str(translator), "--to", "fra", "--device", "cpu", "--max-new-tokens", "9")
+
+    done = zoo(*command, "--num-beams", "2", stdin="\n".join(texts))
+    refused = zoo.fails(1, *command[:2], "--to", "xyz", "abc")
+
+    answers = load(translator).translate(texts, to="fra", num_beams=2, max_new_tokens=9)
+    assert done.returncode == 0
+    assert done.stdout.split("\n") == [*(shown(each.text) for each in answers), ""]
+    cut = sum(each.candidates[0].finish == "length" for each in answers)
+    assert cut == 0 or done.stderr.startswith(f"note: {cut} result")
+    assert refused == "no target language 'xyz'; this model has deu, fra"
+
+
+@pytest.mark.parametrize("task", ["text-generation", "fill-mask"])
+def test_a_task_that_a_folder_cannot_do_is_one_line(zoo: Zoo, translator: Path, task: str) -> None:
+    error = zoo.fails(2, "run", str(translator), "a", "--task", task)
+
+    assert f"cannot do {task}" in error
+
+
+def test_text_becomes_another_text(zoo: Zoo, t5: Path) -> None:
+    from tests.checkpoints import load
+
+    (row,) = json_lines(
+        zoo.works("run", str(t5), "--json", "--device", "cpu", "--max-new-tokens", "7", "abc dä")
+    )
+
+    assert row == {"text": "abc dä", "answer": load(t5).answer("abc dä", max_new_tokens=7).text}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--labels", "a"], "--labels is no option of text-generation"),
+        (["--batch-tokens", "9"], "--batch-tokens is no option of text-generation"),
+        (["--to", "fra"], "did you mean --task translation?"),
+        (["--top-p", "0.9"], "--top-p: without --temperature the most probable token is taken"),
+        (["--num-beams", "2", "--temperature", "1"], "--num-beams searches for the best text, "),
+        (["--num-beams", "2", "--logprobs", "1"], "--logprobs goes without --num-beams"),
+        (["--top-p", "0", "--temperature", "1"], "--top-p is 0.0; expected above 0"),
+        (["--temperature", "-1"], "Invalid value for '--temperature'"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(
+    zoo: Zoo, arguments: list[str], message: str
+) -> None:
+    """By the name of a registry's model, so that nothing needs to be loaded."""
+    done = zoo("run", "gpt2", "a", *arguments)
+
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def shown(text: str) -> str:
+    """As a terminal may show it."""
+    from zoo_cli.output import readable
+
+    return readable(text)
