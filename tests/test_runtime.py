@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
 import warnings
 
 import pytest
@@ -207,3 +210,24 @@ def test_what_is_no_dtype_lists_those_there_are(name: str) -> None:
         assert str(raised.value) == (
             f"no dtype {name!r}; expected one of auto, float32, bfloat16, float16"
         )
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's allocator is set")
+@pytest.mark.parametrize("kept", [True, False], ids=["kept", "set by the user"])
+def test_freed_memory_is_kept_unless_the_program_set_its_allocator(kept: bool) -> None:
+    code = """
+import resource, torch
+from zoo.runtime import keep_freed_memory
+keep_freed_memory()
+def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def layers(): return [torch.ones(5_000_000) for _ in range(6)]
+for _ in range(8): layers()
+before = faults()
+for _ in range(5): layers()
+print(faults() - before)
+"""
+    environment = {"PATH": ""} if kept else {"PATH": "", "MALLOC_TRIM_THRESHOLD_": "131072"}
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
+    )
+    assert (int(result.stdout) < 10_000) is kept, result.stdout

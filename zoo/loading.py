@@ -67,6 +67,8 @@ def load(
     from zoo.checkpoint import Files, open_tensors
 
     place = runtime.resolve_device(device)
+    if place.type == "cpu":
+        runtime.keep_freed_memory()
     format_ = runtime.resolve_dtype(dtype, place)
     checkpoint = hub.fetch(entry, offline=offline, progress=progress)
     files = Files(checkpoint.files, str(entry.source))
