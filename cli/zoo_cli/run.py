@@ -255,8 +255,8 @@ class _Job:
         for first in range(start, len(self.inputs.rows), self.window):
             rows = self.inputs.rows[first : first + self.window]
             options = self.options
-            if "seed" in options:  # else equal prompts in two windows would have the same draws
-                options = {**options, "seed": options["seed"] + first}
+            if "seed" in options:  # the draws are those of all rows at once
+                options = {**options, "first_row": first}
             yield (
                 rows,
                 answers.answer(self.model, self.task, [row.text for row in rows], options),

@@ -93,6 +93,22 @@ def test_a_file_of_prompts_gets_a_column(zoo: Zoo, decoder: Path, tmp_path: Path
     assert all(row["continuation"]["score"] < 0 for row in rows)
 
 
+def test_a_long_file_has_the_draws_of_one_call(zoo: Zoo, decoder: Path, tmp_path: Path) -> None:
+    from tests.decoders import load
+
+    prompts = ["ab" * (n % 5 + 1) for n in range(131)]  # more than are computed at once
+    (tmp_path / "in.txt").write_text("".join(f"{prompt}\n" for prompt in prompts))
+
+    zoo.works(
+        *("run", str(decoder), "--input", "in.txt", "--output", "out.jsonl", "--seed", "3"),
+        *("--max-new-tokens", "3", "--temperature", "1.5", "--device", "cpu"),
+    )
+
+    rows = json_lines((tmp_path / "out.jsonl").read_text())
+    expected = load(decoder).generate(prompts, max_new_tokens=3, temperature=1.5, seed=3)
+    assert [row["continuation"]["text"] for row in rows] == [each.text for each in expected]
+
+
 def test_a_prompt_that_fills_the_context_is_named_before_any_is_computed(
     zoo: Zoo, decoder: Path, tmp_path: Path
 ) -> None:

@@ -150,6 +150,7 @@ def test_a_prompt_that_fills_the_context_is_refused(decoder: CausalDecoder, num_
     ("options", "message"),
     [
         ({"max_new_tokens": 0}, "max_new_tokens is 0; expected 1 or more"),
+        ({"first_row": -1}, "first_row is -1; expected 0 or more"),
         ({"temperature": -1.0}, "temperature is -1.0; expected 0"),
         ({"temperature": 1.0, "top_p": 0.0}, "top_p is 0.0; expected above 0"),
         ({"temperature": 1.0, "min_p": 1.5}, "min_p is 1.5; expected 0 to 1"),

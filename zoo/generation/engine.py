@@ -15,6 +15,7 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 import torch
 from torch import Tensor
 
+from zoo.errors import UsageError
 from zoo.generation.beams import search
 from zoo.generation.processors import force, processors
 from zoo.generation.protocol import Decoder, State
@@ -96,7 +97,7 @@ def steps(
     ]
     if settings.temperature:
         for row in rows:
-            row.generator = _generator(seed, row.prompt, row.sequence)
+            row.generator = _generator(seed, settings.first_row + row.prompt, row.sequence)
     # Prompts of like length are read together, so that little is padding.
     rows.sort(key=lambda row: -len(row.prompt_tokens))
     run = _Run(decoder, rows, settings, stop, slots)
@@ -116,13 +117,18 @@ def generate(
 
     Arguments and errors are those of `steps`, but beams are welcome.
     """
+    if slots < 1:
+        raise UsageError(f"slots is {slots}; expected 1 row or more at once")
     if settings.num_beams > 1:
         at_once = max(1, slots // settings.num_beams)
-        return [
-            rows
-            for start in range(0, len(prompts), at_once)
-            for rows in search(decoder, prompts[start : start + at_once], settings, stop=stop)
-        ]
+        # Prompts of like length are searched together, so that little is padding.
+        order = sorted(range(len(prompts)), key=lambda place: -len(prompts[place]))
+        found: dict[int, list[Generated]] = {}
+        for start in range(0, len(order), at_once):
+            places = order[start : start + at_once]
+            batch = [prompts[place] for place in places]
+            found |= zip(places, search(decoder, batch, settings, stop=stop), strict=True)
+        return [found[place] for place in range(len(prompts))]
     results = [[Generated() for _ in range(settings.sequences)] for _ in prompts]
     for step in steps(decoder, prompts, settings, stop=stop, slots=slots):
         result = results[step.prompt][step.sequence]
