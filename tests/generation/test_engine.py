@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from tests.decoders import load, prompts, save_decoder
 from zoo.errors import InputError, UsageError
@@ -67,6 +69,36 @@ def test_a_cached_step_gives_the_logits_of_one_pass(decoder: CausalDecoder) -> N
             if step < 3:
                 following = torch.stack([rows[r, n + step] for r, n in enumerate(lengths)])
                 logits = decoder.decode(following, state)
+
+
+class Counted(CausalDecoder):
+    """A decoder that counts the prompts that it reads."""
+
+    read = 0
+
+    def prefill(self, prompts: Sequence[Sequence[int]], *, room: int) -> tuple[Tensor, KVCache]:
+        self.read += len(prompts)
+        return super().prefill(prompts, room=room)
+
+
+def test_a_prompt_with_several_sequences_is_read_once(decoder: CausalDecoder) -> None:
+    counted = Counted(decoder._network, torch.device("cpu"))
+    settings = Settings(max_new_tokens=5, temperature=1.0, seed=0, sequences=4)
+
+    rows = generate(counted, [[1, 2], [3]], settings)
+
+    assert counted.read == 2
+    assert len({tuple(row.tokens) for row in rows[0]}) == 4
+
+
+@pytest.mark.parametrize("options", [{}, {"temperature": 1.0}, {"num_beams": 2}])
+def test_rules_that_forbid_every_token_are_refused(
+    decoder: CausalDecoder, options: dict[str, Any]
+) -> None:
+    settings = Settings(bad_words=tuple((token,) for token in range(290)), **options)
+
+    with pytest.raises(UsageError, match="together forbid every token"):
+        generate(decoder, [[1, 2]], settings)
 
 
 def test_memory_does_not_grow_with_tokens(decoder: CausalDecoder) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from zoo.errors import UsageError
 from zoo.generation.beams import search
-from zoo.generation.processors import force, processors
+from zoo.generation.processors import check_choice, force, processors
 from zoo.generation.protocol import Decoder, State
 from zoo.generation.result import Finish, Generated, Stop, allowed, ending
 from zoo.generation.settings import Settings
@@ -187,13 +187,19 @@ class _Run(Generic[S]):
         count = min(len(self.waiting), self._slots if first else len(free))
         fresh = [self.waiting.popleft() for _ in range(count)]
         room = self._room if first else max(row.begun for row in fresh)
-        logits, state = self._decoder.prefill([row.prompt_tokens for row in fresh], room=room)
+        # A prompt with several sequences is read once.
+        prompts = {row.prompt: row.prompt_tokens for row in fresh}
+        numbers = [list(prompts).index(row.prompt) for row in fresh]
+        logits, state = self._decoder.prefill(list(prompts.values()), room=room)
+        logits = logits[numbers]
         self._device = logits.device
         if first:
+            if len(prompts) < len(fresh):
+                state.keep(numbers)
             self._state, self.active = state, fresh
         else:
             assert isinstance(self._state, Refillable)
-            for number, (place, row) in enumerate(zip(free, fresh, strict=False)):
+            for place, number, row in zip(free, numbers, fresh, strict=False):
                 self._state.put(place, state, number)
                 self.active[place] = row
         return self._choose(fresh, logits)
@@ -203,6 +209,8 @@ class _Run(Generic[S]):
         scores = logits = logits.float()
         for rule in self._rules:
             scores = rule(scores, [row.tokens for row in rows])
+        if self._rules:
+            check_choice(scores)
         if self._settings.forced_end is not None:
             last = [n for n, row in enumerate(rows) if len(row.tokens) + 1 == row.begun + row.limit]
             scores = force(scores, self._settings.forced_end, last)
