@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from tests.decoders import load, prompts, save_decoder
 from zoo.errors import InputError, UsageError
@@ -101,14 +103,53 @@ def test_rules_that_forbid_every_token_are_refused(
         generate(decoder, [[1, 2]], settings)
 
 
-def test_memory_does_not_grow_with_tokens(decoder: CausalDecoder) -> None:
-    with torch.inference_mode():
-        _, state = decoder.prefill([[1, 2, 3]], room=40)
-        before = [layer.keys.data_ptr() for layer in state.layers]
-        for _ in range(30):
-            decoder.decode(torch.tensor([5]), state)
+class Weighed(CausalDecoder):
+    """A decoder that, after each step, notes where its caches lie and what all tensors weigh."""
 
-    assert [layer.keys.data_ptr() for layer in state.layers] == before
+    def __init__(self, decoder: CausalDecoder) -> None:
+        super().__init__(decoder._network, torch.device("cpu"))
+        self.places: list[tuple[int, ...]] = []
+        self.bytes: list[int] = []
+
+    def decode(self, tokens: Tensor, state: KVCache) -> Tensor:
+        logits = super().decode(tokens, state)
+        caches = [tensor for layer in state.layers for tensor in (layer.keys, layer.values)]
+        self.places.append(tuple(cache.untyped_storage().data_ptr() for cache in caches))
+        if len(self.places) % 16 != 1:  # looking at all objects takes its time
+            return logits
+        alive = [each for each in gc.get_objects() if type(each) in (Tensor, Parameter)]
+        storages = [each.untyped_storage() for each in alive if each.device.type == "cpu"]
+        self.bytes.append(sum({each.data_ptr(): each.nbytes() for each in storages}.values()))
+        return logits
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"temperature": 1.0, "sequences": 2}, {"num_beams": 3}, {"repetition_penalty": 1.2}],
+    ids=["greedy", "drawn", "beams", "with a rule"],
+)
+def test_memory_does_not_grow_with_the_tokens_generated(
+    decoder: CausalDecoder, options: dict[str, Any]
+) -> None:
+    weighed = Weighed(decoder)
+
+    generate(weighed, [[1, 2, 3], [4]], Settings(max_new_tokens=50, **options))
+
+    assert len(weighed.places) == 49
+    assert len(set(weighed.places)) == 1, "a cache was allocated anew"
+    assert len(set(weighed.bytes[1:])) == 1
+
+
+def test_memory_does_not_grow_with_the_prompts_that_take_their_turn(
+    decoder: CausalDecoder,
+) -> None:
+    weighed = Weighed(decoder)
+
+    generate(weighed, [[1, 2, 3]] * 12, Settings(max_new_tokens=10, ends=ENDS), slots=3)
+
+    going = weighed.places[: len(weighed.places) - 10]  # then slots are given up
+    assert len(going) > 20
+    assert len(set(going)) == 1
 
 
 def test_a_seed_repeats_a_text_and_another_gives_another(decoder: CausalDecoder) -> None:
