@@ -5,7 +5,8 @@ Raffel et al., "Exploring the Limits of Transfer Learning with a Unified Text-to
 Reference code: google-research/text-to-text-transfer-transformer; transformers, models/t5.
 
 T5 1.1 (Shazeer, 2020, https://arxiv.org/abs/2002.05202) has a gated feed-forward network and a head
-of its own; FLAN-T5 (Chung et al., 2022, https://arxiv.org/abs/2210.11416) is T5 1.1 trained on.
+of its own; FLAN-T5 (Chung et al., 2022, https://arxiv.org/abs/2210.11416) is T5 1.1 trained on, and
+mT5 (Xue et al., 2020, https://arxiv.org/abs/2010.11934) T5 1.1 in 101 languages.
 
 Pre-norm, no biases, norms without a mean, and attention without the factor 1/√D, which the initial
 weights had in them.

@@ -32,7 +32,7 @@ class T5Preprocessor:
 
 
 def load_preprocessor(files: Files, config: T5Config) -> T5Preprocessor:
-    """Read ``tokenizer.json`` and ``generation_config.json``.
+    """Read ``tokenizer.json`` or ``spiece.model``, and ``generation_config.json``.
 
     Raises:
         CheckpointError: A file is missing or damaged, or contradicts the config.

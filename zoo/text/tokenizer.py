@@ -117,7 +117,7 @@ def load_tokenizer(files: Files) -> Tokenizer:
     import tokenizers
 
     settings = files.json("tokenizer_config.json")
-    for name in ("do_lower_case", "strip_accents", "tokenize_chinese_chars"):
+    for name in ("add_prefix_space", "do_lower_case", "strip_accents", "tokenize_chinese_chars"):
         given = settings.get(name, False)
         if not isinstance(given, bool) and (name, given) != ("strip_accents", None):
             raise CheckpointError(
@@ -140,10 +140,12 @@ def load_tokenizer(files: Files) -> Tokenizer:
         backend = _byte_level_bpe(files, settings)
     elif path := files.path("sentencepiece.bpe.model"):
         backend = _xlm_roberta(path)
+    elif path := files.path("spiece.model"):
+        backend = _t5(path, settings, files.source)
     else:
         raise CheckpointError(
             f"{files.source}: no tokenizer; expected tokenizer.json, vocab.txt, vocab.json with "
-            "merges.txt, or sentencepiece.bpe.model"
+            "merges.txt, sentencepiece.bpe.model or spiece.model"
         )
     mask = settings.get("mask_token") or files.json("special_tokens_map.json").get("mask_token")
     if isinstance(mask, dict):
@@ -210,7 +212,8 @@ def _byte_level_bpe(files: Files, settings: dict[str, Any]) -> tokenizers.Tokeni
         raise CheckpointError(
             f"{files.source}: vocab.json and merges.txt do not fit together: {one_line(error)}"
         ) from error
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    prefix = settings.get("add_prefix_space", False)
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix)
     backend.decoder = decoders.ByteLevel()
     # OPT has RoBERTa's tokens and GPT-2's way with them; what the files say counts.
     if str(settings.get("tokenizer_class")).startswith("GPT2") or "<|endoftext|>" in numbers:
@@ -276,6 +279,31 @@ def _xlm_roberta(path: Path) -> tokenizers.Tokenizer:
     backend.add_special_tokens(specials)
     # The mask takes the space before it, as a word would.
     backend.add_special_tokens([AddedToken("<mask>", lstrip=True, special=True)])
+    return backend
+
+
+def _t5(path: Path, settings: dict[str, Any], source: str) -> tokenizers.Tokenizer:
+    """T5's tokenizer: sentencepiece's pieces, then the marks of gaps, from the last to the first.
+
+    google-research/text-to-text-transfer-transformer, t5/data/preprocessors.py, sentinel_id
+    """
+    from tokenizers import processors
+
+    model = read_sentencepiece(path)
+    count = settings.get("extra_ids", 100)  # 0 in mT5, whose pieces have them
+    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= 10_000:
+        raise CheckpointError(
+            f"{source}: tokenizer_config.json: 'extra_ids' is {count!r:.60}; expected 0 or more"
+        )
+    gaps = [f"<extra_id_{number}>" for number in reversed(range(count))]
+    backend = model.backend([*model.pieces, *((gap, 0.0) for gap in gaps)], unknown=model.unknown)
+    end = backend.token_to_id("</s>")
+    if end is None:
+        raise CheckpointError(f"{source}: {path.name} has no </s>")
+    backend.post_processor = processors.TemplateProcessing(
+        single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", end)]
+    )
+    backend.add_special_tokens([*(model.pieces[number][0] for number in model.hidden), *gaps])
     return backend
 
 
