@@ -203,6 +203,7 @@ def run(
     job = _Job(model, chosen, options, inputs)
     job.check_gaps()
     job.check_room()
+    job.check_languages()
     if output_file is not None and journal is not None:
         _into_file(job, output_file, journal, {**computing, "revision": _revision(model)})
     else:
@@ -245,6 +246,18 @@ class _Job:
                     f"{row.place}: the prompt has {tokens} tokens, the model's context {most}, so "
                     "nothing can follow; shorten it"
                 )
+
+    def check_languages(self) -> None:
+        """Find a target language that the model does not have before computing."""
+        if self.task != "translation":
+            return
+        target, to = self.model.preprocessor.target, self.options.get("to")
+        target("", to=to)
+        for row in self.inputs.rows:
+            try:
+                target(row.text, to=to)
+            except InputError as error:
+                raise InputError(f"{row.place}: {error}") from error
 
     @property
     def window(self) -> int:

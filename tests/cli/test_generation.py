@@ -155,6 +155,17 @@ def test_translations_are_a_line_each(zoo: Zoo, translator: Path) -> None:
     assert refused == "no target language 'xyz'; this model has deu, fra"
 
 
+def test_an_unknown_language_is_named_before_any_row_is_computed(
+    zoo: Zoo, translator: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in.txt").write_text(">>deu<< ab\n" * 130 + ">>xx<< ab\n")
+
+    error = zoo.fails(1, "run", str(translator), "--input", "in.txt", "--output", "out.jsonl")
+
+    assert error == "in.txt:131: no target language 'xx'; this model has deu, fra"
+    assert not list(tmp_path.glob("out*"))
+
+
 @pytest.mark.parametrize("task", ["text-generation", "fill-mask"])
 def test_a_task_that_a_folder_cannot_do_is_one_line(zoo: Zoo, translator: Path, task: str) -> None:
     error = zoo.fails(2, "run", str(translator), "a", "--task", task)
