@@ -11,12 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from tests.decoders import load, prompts, save_decoder
+from tests.decoders import ENDS, load, prompts, save_decoder
 from zoo.errors import InputError, UsageError
 from zoo.generation import CausalDecoder, Settings, generate, steps
 from zoo.nn import KVCache
-
-ENDS = (0, 5, 17, 40, 77, 120, 199, 250)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +41,7 @@ def test_a_batch_gives_what_one_by_one_gives(
 ) -> None:
     # With 3 slots for 9 prompts, rows that are finished give theirs to those that wait.
     asked = prompts(9, most=20)
-    settings = Settings(max_new_tokens=15, ends=ENDS, **options)
+    settings = Settings(max_new_tokens=15, ends=tuple(ENDS), **options)
     alone = [generate(decoder, [*[[1]] * n, p], settings, slots=1)[n] for n, p in enumerate(asked)]
 
     together = generate(decoder, asked, settings, slots=slots)
@@ -145,7 +143,7 @@ def test_memory_does_not_grow_with_the_prompts_that_take_their_turn(
 ) -> None:
     weighed = Weighed(decoder)
 
-    generate(weighed, [[1, 2, 3]] * 12, Settings(max_new_tokens=10, ends=ENDS), slots=3)
+    generate(weighed, [[1, 2, 3]] * 12, Settings(max_new_tokens=10, ends=tuple(ENDS)), slots=3)
 
     going = weighed.places[: len(weighed.places) - 10]  # then slots are given up
     assert len(going) > 20
