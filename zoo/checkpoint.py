@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 # A config or tokenizer file larger than this is none.
-_JSON_LIMIT = 200 * 2**20
+_SIDE_FILE_LIMIT = 200 * 2**20
 
 # Tensors that share memory may be so many times as large as their pickle; tied ones come twice.
 _MOST_SHARED = 16
@@ -42,6 +42,17 @@ class Files:
     def path(self, name: str) -> Path | None:
         """Where a file lies; None if the checkpoint has none of this name."""
         return self.paths.get(name)
+
+    def side_file(self, name: str) -> Path | None:
+        """Where a tokenizer's or another file beside the weights lies; None if there is none.
+
+        Raises:
+            CheckpointError: It is too large to be one; reading it would fill the memory.
+        """
+        path = self.path(name)
+        if path is not None:
+            self._check_size(path, name)
+        return path
 
     def json(self, name: str) -> dict[str, Any]:
         """Read a JSON object; empty if the checkpoint has no such file.
@@ -71,12 +82,19 @@ class Files:
             raise CheckpointError(f"{self.source}: {name} should hold a list of objects")
         return value
 
-    def _read_json(self, path: Path, name: str) -> object:
+    def _check_size(self, path: Path, name: str) -> None:
         try:
-            if path.stat().st_size > _JSON_LIMIT:
-                raise CheckpointError(
-                    f"{self.source}: {name} is larger than {_JSON_LIMIT:,} bytes; is it damaged?"
-                )
+            size = path.stat().st_size
+        except OSError as error:
+            raise CheckpointError(f"{self.source}: cannot read {name}: {error}") from error
+        if size > _SIDE_FILE_LIMIT:
+            raise CheckpointError(
+                f"{self.source}: {name} is larger than {_SIDE_FILE_LIMIT:,} bytes; is it damaged?"
+            )
+
+    def _read_json(self, path: Path, name: str) -> object:
+        self._check_size(path, name)
+        try:
             return json.loads(path.read_text(encoding="utf-8"))
         except (ValueError, RecursionError) as error:
             raise CheckpointError(f"{self.source}: {name} is not valid JSON: {error}") from error

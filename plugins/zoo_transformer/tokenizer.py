@@ -123,7 +123,7 @@ def load_preprocessor(files: Files, config: TranslatorConfig) -> MarianPreproces
     Raises:
         CheckpointError: A file is missing or damaged, or numbers a piece beyond the vocabulary.
     """
-    path = files.path("source.spm")
+    path = files.side_file("source.spm")
     if path is None:
         raise CheckpointError(f"{files.source}: no source.spm, which splits texts into pieces")
     numbers = _numbers(files, "vocab.json", config.vocabulary)

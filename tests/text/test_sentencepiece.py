@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -150,3 +151,22 @@ def test_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(CheckpointError, match="of the unigram kind"):
         read_sentencepiece(path)
+
+
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        (b"\xff" * 2**20, "is damaged or no sentencepiece model"),  # one endless number
+        (b"\x0a\x08\x0a\x01a\x15\x00\x00\xc0\x7f", "a piece's score is no number"),
+        (b"\x0a\x03\x0a\x01a\x1a\x06\x12\x04\0\0\0\0", "its normaliser's table is none"),
+    ],
+    ids=["number", "score", "table"],
+)
+def test_a_hostile_file_is_refused_at_once(tmp_path: Path, message: bytes, why: str) -> None:
+    (tmp_path / NAME).write_bytes(message)
+    start = time.perf_counter()
+
+    with pytest.raises(CheckpointError, match=why):
+        read_sentencepiece(tmp_path / NAME)
+
+    assert time.perf_counter() - start < 2  # seconds; a quadratic reader takes minutes

@@ -76,6 +76,7 @@ def read_sentencepiece(path: Path) -> SentencePieceModel:
     Raises:
         CheckpointError: It is damaged, or a model of another kind than unigram.
     """
+    import math
     import struct
 
     pieces: list[tuple[str, float]] = []
@@ -101,14 +102,21 @@ def read_sentencepiece(path: Path) -> SentencePieceModel:
         raise CheckpointError(f"{path.name} is damaged or no sentencepiece model") from error
     if kind != _UNIGRAM or not pieces:
         raise CheckpointError(f"{path.name} is no sentencepiece model of the unigram kind")
+    if not all(math.isfinite(score) for _, score in pieces):
+        raise CheckpointError(f"{path.name} is damaged: a piece's score is no number")
     if kinds.count(_BYTE) not in (0, 256):
         raise CheckpointError(f"{path.name} has pieces for {kinds.count(_BYTE)} of the 256 bytes")
-    for (piece_text, _), piece_kind in zip(pieces, kinds, strict=True):
-        if piece_kind == _USER_DEFINED and _normalized(piece_text, charsmap) != piece_text:
-            raise CheckpointError(
-                f"{path.name} has a user-defined piece, {piece_text!r}, that its own normaliser "
-                "changes, which zoo cannot"
-            )
+    own = [text for (text, _), kind in zip(pieces, kinds, strict=True) if kind == _USER_DEFINED]
+    changed = [
+        text
+        for text, same in zip(own, _normalized(own, charsmap, path), strict=True)
+        if text != same
+    ]
+    if changed:
+        raise CheckpointError(
+            f"{path.name} has a user-defined piece, {changed[0]!r}, that its own normaliser "
+            "changes, which zoo cannot"
+        )
     return SentencePieceModel(
         _scored(pieces, kinds),
         charsmap,
@@ -118,10 +126,20 @@ def read_sentencepiece(path: Path) -> SentencePieceModel:
     )
 
 
-def _normalized(text: str, charsmap: bytes) -> str:
+def _normalized(texts: Sequence[str], charsmap: bytes, path: Path) -> list[str]:
+    """Texts after the table, which is thereby known to be whole."""
+    if not charsmap:
+        return list(texts)
     from tokenizers import normalizers
 
-    return normalizers.Precompiled(charsmap).normalize_str(text) if charsmap else text
+    try:
+        table = normalizers.Precompiled(charsmap)
+        table.normalize_str("a")
+        return [table.normalize_str(text) for text in texts]
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the Rust library may panic, which is no Exception
+        raise CheckpointError(f"{path.name} is damaged: its normaliser's table is none") from error
 
 
 def _scored(
@@ -155,13 +173,14 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
     def varint() -> int:
         nonlocal place
         number = shift = 0
-        while True:
+        while shift < 64:  # a longer one is none, and would take a time that is quadratic
             byte = message[place]
             place += 1
             number |= (byte & 0x7F) << shift
             if byte < 0x80:
                 return number
             shift += 7
+        raise ValueError("a number of more than 64 bits")
 
     while place < len(message):
         key = varint()

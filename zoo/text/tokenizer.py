@@ -34,9 +34,41 @@ class Tokenizer:
         backend.no_padding()
         self.backend = backend
         self.mask_token = mask_token
+        self._source = source
+        self._vocabulary: int | None = None
         self.mask_id = None if mask_token is None else backend.token_to_id(mask_token)
         if mask_token is not None and self.mask_id is None:
             raise CheckpointError(f"{source}: mask token {mask_token!r} is not in the vocabulary")
+
+    def fit(self, vocabulary: int) -> None:
+        """Say how many tokens the network knows.
+
+        Numbers may have gaps, and to look at each takes as long as to load a small model; so one
+        that is too large is found when it comes up, by `checked`.
+
+        Raises:
+            CheckpointError: There are more tokens than that.
+        """
+        tokens = self.backend.get_vocab_size()
+        if tokens > vocabulary:
+            raise CheckpointError(
+                f"{self._source}: the tokenizer has {tokens} tokens, "
+                f"but the network knows {vocabulary} only"
+            )
+        self._vocabulary = vocabulary
+
+    def checked(self, ids: list[int]) -> list[int]:
+        """Token numbers that the network knows.
+
+        Raises:
+            CheckpointError: One is not.
+        """
+        if self._vocabulary is not None and max(ids, default=0) >= self._vocabulary:
+            raise CheckpointError(
+                f"{self._source}: the tokenizer gives {self.backend.id_to_token(max(ids))!r} the "
+                f"number {max(ids)}, but the network knows {self._vocabulary} tokens only"
+            )
+        return ids
 
     def encode(
         self, texts: Sequence[str] | Sequence[tuple[str, str]], *, max_length: int
@@ -51,7 +83,7 @@ class Tokenizer:
         """
         self.backend.enable_truncation(max_length, strategy="only_first")
         try:
-            return self.backend.encode_batch(list(texts))
+            encodings = self.backend.encode_batch(list(texts))
         except Exception as error:  # the Rust library raises no narrower type
             if "truncat" not in str(error).lower():
                 raise
@@ -59,6 +91,9 @@ class Tokenizer:
                 f"a pair's second text does not fit into {max_length} tokens beside the first; "
                 "shorten it"
             ) from error
+        for encoding in encodings:
+            self.checked(encoding.ids)
+        return encodings
 
     def lower_case(self) -> None:
         """Lower-case all text from now on, before any other step but the search for special tokens.
@@ -88,7 +123,7 @@ class Tokenizer:
         encoding = self.backend.encode(f" {word}", add_special_tokens=False)
         ids = [token for token in encoding.ids if self.word(token)]
         as_written = self.backend.token_to_id(word)
-        return ids if len(ids) == 1 or as_written is None else [as_written]
+        return self.checked(ids if len(ids) == 1 or as_written is None else [as_written])
 
     def word(self, token: int) -> str:
         """One token as a person reads it: without the mark of a word's beginning."""
@@ -124,7 +159,7 @@ def load_tokenizer(files: Files) -> Tokenizer:
                 f"{files.source}: tokenizer_config.json: {name!r} is {given!r:.60}; "
                 "expected true or false"
             )
-    if path := files.path("tokenizer.json"):
+    if path := files.side_file("tokenizer.json"):
         try:
             backend = tokenizers.Tokenizer.from_file(str(path))
         except KeyboardInterrupt:
@@ -134,13 +169,13 @@ def load_tokenizer(files: Files) -> Tokenizer:
                 f"{files.source}: tokenizer.json is damaged: {one_line(error)}"
             ) from error
         _apply_bert_settings(backend, settings)
-    elif path := files.path("vocab.txt"):
+    elif path := files.side_file("vocab.txt"):
         backend = _wordpiece(_lines(path, files.source), settings, files.source)
-    elif files.path("vocab.json") and files.path("merges.txt"):
-        backend = _byte_level_bpe(files, settings)
-    elif path := files.path("sentencepiece.bpe.model"):
+    elif files.path("vocab.json") and (path := files.side_file("merges.txt")):
+        backend = _byte_level_bpe(files, path, settings)
+    elif path := files.side_file("sentencepiece.bpe.model"):
         backend = _xlm_roberta(path)
-    elif path := files.path("spiece.model"):
+    elif path := files.side_file("spiece.model"):
         backend = _t5(path, settings, files.source)
     else:
         raise CheckpointError(
@@ -198,13 +233,13 @@ def _wordpiece(
     return backend
 
 
-def _byte_level_bpe(files: Files, settings: dict[str, Any]) -> tokenizers.Tokenizer:
+def _byte_level_bpe(files: Files, merges: Path, settings: dict[str, Any]) -> tokenizers.Tokenizer:
     """Byte-level BPE from ``vocab.json`` and ``merges.txt``: RoBERTa's tokenizer or GPT-2's."""
     from tokenizers import Tokenizer as Backend
     from tokenizers import decoders, models, pre_tokenizers
 
     numbers = files.json("vocab.json")
-    lines = _lines(files.paths["merges.txt"], files.source)
+    lines = _lines(merges, files.source)
     rows = [line.split(" ") for line in lines if line and not line.startswith("#version")]
     try:
         backend = Backend(models.BPE(numbers, [(left, right) for left, right in rows]))
