@@ -18,7 +18,7 @@ P prompts and R rows of a state (`zoo.nn.SourceState`).
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -291,6 +291,10 @@ class T5(nn.Module):
             source_mask=mask,
         )
         return self.head(y * self.scale)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (as nn.Module)
+        """Compile the encoder alone: the decoder, with its state, would be compiled each step."""
+        self.encoder.compile(*args, **kwargs)
 
     def begin(self, prompt: Sequence[int]) -> Sequence[int]:
         """The start token, whatever the prompt."""

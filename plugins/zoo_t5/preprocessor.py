@@ -18,6 +18,11 @@ class T5Preprocessor:
     text: TextPreprocessor
     settings: Settings
 
+    @property
+    def facts(self) -> dict[str, int]:
+        """What a registry's entry may state of these files, beside the network's config."""
+        return {"max_length": self.text.max_length}
+
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """The tokens of each text; warn of what is cut.
 
