@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -12,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import CacheError, CheckpointError
+from zoo.folders import user_folder
 
 if TYPE_CHECKING:
     import torch
@@ -220,7 +220,12 @@ def _converted(path: Path, source: str) -> Path:
     real = path.resolve()
     stat = real.stat()
     key = hashlib.sha256(f"{real}\0{stat.st_size}\0{stat.st_mtime_ns}".encode()).hexdigest()
-    twin = zoo_cache() / "converted" / f"{key}.safetensors"
+    cache = user_folder("XDG_CACHE_HOME", ".cache")
+    if cache is None:
+        raise CacheError(
+            f"{source}: no folder to keep {path.name} in as safetensors; set HOME or XDG_CACHE_HOME"
+        )
+    twin = cache / "converted" / f"{key}.safetensors"
     if twin.exists():
         return twin
     try:
@@ -275,9 +280,3 @@ def _is_zip(path: Path) -> bool:
 def one_line(error: BaseException) -> str:
     """A library's message without line breaks, which names in a damaged file may bring in."""
     return " ".join(str(error).split())
-
-
-def zoo_cache() -> Path:
-    """The folder of what zoo itself computes and keeps, beside the Hugging Face cache."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "zoo"
