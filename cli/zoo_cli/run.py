@@ -121,7 +121,7 @@ def run(
     """
     from zoo import hub, runtime
     from zoo.registry import load_registry, resolve
-    from zoo_cli.files import check_output
+    from zoo_cli.files import check_columns, check_output
     from zoo_cli.journal import Journal
     from zoo_cli.models import announce
 
@@ -160,6 +160,8 @@ def run(
     elif overwrite or restart:
         raise UsageError("--overwrite and --restart go with --output FILE")
     inputs = _inputs(texts or [], input_file, column)
+    if output_file is not None:
+        check_columns(output_file, inputs)
     if chosen is not None:
         _check_field(chosen, options, inputs)
     computing = {
