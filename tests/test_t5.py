@@ -17,8 +17,10 @@ from torch import Tensor
 
 from tests.marian import change_json, copy_checkpoint, load, sentences, train_sentencepiece
 from zoo.checkpoint import Files
+from zoo.entry import Entry, Source
 from zoo.errors import CheckpointError, TaskError, WeightMapError, ZooError, ZooWarning
 from zoo.generation import generate
+from zoo.loading import load as load_entry
 from zoo.text.tokenizer import load_tokenizer
 
 # Both sides compute in float32, in another order: a few units in the last place.
@@ -346,6 +348,19 @@ def test_mt5_gives_the_logits_and_tokens_of_transformers(tied: bool, tmp_path: P
         settings = replace(loaded.preprocessor.settings, num_beams=num_beams, max_new_tokens=14)
         found = [each[0].tokens for each in generate(network, SOURCES, settings)]
         assert found == [cut(row[1:]) for row in rows.tolist()]
+
+
+def test_an_entrys_length_is_held_against_the_tokenizers(
+    t5: tuple[Path, Any], tmp_path: Path
+) -> None:
+    copy = copy_checkpoint(t5[0], tmp_path / "copy")
+    entry = Entry("acme", "t5", Source("folder", str(copy)), max_length=512)
+
+    with pytest.raises(CheckpointError, match="says max_length is 512, the files say 64"):
+        load_entry(entry, device="cpu")
+    # Without a limit of the tokenizer there is none: distances have no end.
+    change_json(copy, "tokenizer_config.json", model_max_length=...)
+    load_entry(entry, device="cpu")
 
 
 def test_what_t5_cannot_do_is_told(t5: tuple[Path, Any]) -> None:

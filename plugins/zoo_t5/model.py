@@ -27,6 +27,9 @@ from torch.nn import functional as F
 from zoo.nn import Cache, GatedFeedForward, KeysValues, SourceState, activation
 from zoo.text import TokenBatch
 
+NO_END = 2**20
+"""Tokens: more than fit into any memory."""
+
 
 @dataclass(frozen=True)
 class T5Config:
@@ -55,8 +58,8 @@ class T5Config:
 
     @property
     def max_length(self) -> int:
-        """Distances have no end, so no length is too much: more than fits into any memory."""
-        return 2**20
+        """Distances have no end, so no length is too much."""
+        return NO_END
 
 
 class RelativeBias(nn.Module):
