@@ -19,6 +19,7 @@ TEXTS = [
 ]
 VOCABULARY = 290
 END = 0
+ENDS = [0, 5, 17, 40, 77, 120, 199, 250]  # so many that some come up in random texts
 
 # Widths that no two dimensions share, so that a swapped one cannot hide.
 _SIZES: dict[str, dict[str, Any]] = {
@@ -90,19 +91,27 @@ def prompts(count: int, *, most: int = 12, seed: int = 0) -> list[list[int]]:
 
 def theirs(model: Callable[..., Any], prompt: list[int], **options: object) -> list[list[int]]:
     """What transformers generates for one prompt alone: new tokens, cut after the end."""
+    return theirs_batched(model, [prompt], **options)
+
+
+def theirs_batched(
+    model: Callable[..., Any], asked: list[list[int]], **options: object
+) -> list[list[int]]:
+    """What transformers generates for a batch that is padded on the left, row by row."""
     ends = options.get("eos_token_id", END)
     ends = ends if isinstance(ends, list) else [ends]
+    T = max(map(len, asked))
     with torch.no_grad():
         generate: Any = model.generate  # type: ignore[attr-defined]  # a transformers model
         rows = generate(
-            torch.tensor([prompt]),
-            attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
+            torch.tensor([[END] * (T - len(prompt)) + prompt for prompt in asked]),
+            attention_mask=torch.tensor([[0] * (T - len(p)) + [1] * len(p) for p in asked]),
             pad_token_id=END,
             **{"do_sample": False, **options},
         )
     results = []
     for row in rows.tolist():
-        new = row[len(prompt) :]
+        new = row[T:]
         stop = next((n + 1 for n, token in enumerate(new) if token in ends), len(new))
         results.append(new[:stop])
     return results

@@ -315,8 +315,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _write(self, body: bytes, path: str, rate: int | None) -> None:
         for start in range(0, len(body), _BLOCK):
             block = body[start : start + _BLOCK]
-            self.wfile.write(block)
-            with self.server.hub.lock:
+            with self.server.hub.lock:  # first: a client may be faster than the next line
                 self.server.hub.sent[path] += len(block)
+            self.wfile.write(block)
             if rate is not None:
                 time.sleep(len(block) / rate)

@@ -30,7 +30,12 @@ def sentences(letters: str, count: int, seed: int) -> list[str]:
 
 
 @cache
-def train_sentencepiece(letters: str, pieces: int, seed: int) -> bytes:
+def train_sentencepiece(
+    letters: str,
+    pieces: int,
+    seed: int,
+    **options: Any,  # noqa: ANN401 (sentencepiece's own)
+) -> bytes:
     """A unigram model of such sentences."""
     import io
 
@@ -40,6 +45,7 @@ def train_sentencepiece(letters: str, pieces: int, seed: int) -> bytes:
         model_writer=model,
         vocab_size=pieces,
         minloglevel=2,
+        **options,
     )
     return model.getvalue()
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.decoders import load, prompts, save_decoder, theirs
+from tests.decoders import ENDS, load, prompts, save_decoder, theirs, theirs_batched
 from zoo import plugins
 from zoo.errors import CheckpointError, WeightMapError
 from zoo.generation import CausalDecoder, Settings, generate
@@ -152,6 +152,45 @@ def test_tokens_are_those_of_transformers_batched_and_with_beams(
 
         for prompt, (row,) in zip(asked, rows, strict=True):
             assert [row.tokens] == theirs(model, prompt, max_new_tokens=10, num_beams=num_beams)
+
+
+# Where angles depend on the length, transformers takes that of the batch's longest row.
+@pytest.mark.parametrize("num_beams", [1, 3])
+@pytest.mark.parametrize("variant", sorted(set(VARIANTS) - {"llama dynamic", "llama longrope"}))
+def test_tokens_are_those_of_a_batch_padded_on_the_left(
+    saved: Saved, variant: str, num_beams: int
+) -> None:
+    folder, model = saved(variant)
+    network: Any = load(folder).network
+    asked = prompts(10, most=20, seed=len(variant))  # 440 cases over all variants
+    settings = Settings(max_new_tokens=12, ends=tuple(ENDS), num_beams=num_beams)
+
+    rows = generate(CausalDecoder(network, torch.device("cpu")), asked, settings, slots=12)
+
+    assert [row.tokens for (row,) in rows] == theirs_batched(
+        model, asked, max_new_tokens=12, num_beams=num_beams, eos_token_id=ENDS
+    )
+    assert len({tuple(row.tokens) for (row,) in rows}) > 5
+
+
+@pytest.mark.parametrize("variant", sorted(set(VARIANTS) - {"llama dynamic", "llama longrope"}))
+def test_logits_are_those_of_a_batch_padded_on_the_left(saved: Saved, variant: str) -> None:
+    folder, model = saved(variant)
+    network: Any = load(folder).network
+    asked = prompts(5, most=20, seed=1)
+    T = max(map(len, asked))
+    tokens = torch.tensor([[0] * (T - len(prompt)) + prompt for prompt in asked])
+    mask = torch.tensor([[0] * (T - len(prompt)) + [1] * len(prompt) for prompt in asked])
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+
+    with torch.inference_mode():
+        logits, _ = CausalDecoder(network, torch.device("cpu")).prefill(asked, room=T)
+
+    # OPT counts its positions off the mask.
+    counted = {} if "opt" in variant else {"position_ids": positions}
+    with torch.no_grad():
+        expected = model(tokens, attention_mask=mask, **counted).logits[:, -1]
+    torch.testing.assert_close(logits, expected, atol=TOLERANCE, rtol=0)
 
 
 # Where angles depend on the length, tokens in the cache keep the angle of their time.

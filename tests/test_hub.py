@@ -311,6 +311,18 @@ def test_the_plan_names_sizes_and_what_is_here(hub: HubServer, tmp_path: Path) -
     assert [file.cached for file in before + after] == [False] * 3 + [True] * 3
 
 
+def test_the_plan_does_with_what_is_here_if_nobody_answers(hub: HubServer, tmp_path: Path) -> None:
+    nobody = "http://127.0.0.1:9"
+    with pytest.raises(HubError, match="cannot reach"):
+        plan(model(), cache_dir=tmp_path, endpoint=nobody)
+    fetch(model(), cache_dir=tmp_path, endpoint=hub.url)
+
+    planned = plan(model(), cache_dir=tmp_path, endpoint=nobody)
+
+    assert [file.path for file in planned] == NEEDED
+    assert all(file.cached for file in planned)
+
+
 def test_a_bar_with_bytes_and_rate_goes_to_standard_error_if_asked_for(
     hub: HubServer, tmp_path: Path
 ) -> None:

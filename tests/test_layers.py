@@ -144,7 +144,7 @@ def test_plugins_use_the_public_api_and_no_other_plugin() -> None:
 # The library's own layers, low to high: a module imports from its own layer and those before it.
 LAYERS = [
     ["zoo.errors"],
-    ["zoo.entry", "zoo.distributions", "zoo.hookspecs", "zoo.nn", "zoo.weights"],
+    ["zoo.entry", "zoo.distributions", "zoo.folders", "zoo.hookspecs", "zoo.nn", "zoo.weights"],
     ["zoo.config", "zoo.checkpoint", "zoo.runtime", "zoo.registry", "zoo.hub", "zoo.plugins"],
     ["zoo.text", "zoo.generation"],
     ["zoo.loading"],
@@ -190,6 +190,7 @@ LIGHT = [
     "zoo.errors",
     "zoo.entry",
     "zoo.distributions",
+    "zoo.folders",
     "zoo.registry",
     "zoo.hub",
     "zoo.plugins",
@@ -224,3 +225,8 @@ def test_a_plugin_is_imported_only_when_it_is_asked_for() -> None:
     )
 
     assert process.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("package", SOURCES)
+def test_every_package_tells_type_checkers_that_it_has_types(package: str) -> None:
+    assert (SOURCES[package] / package / "py.typed").is_file()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 import zoo
-from tests.checkpoints import Save, change_weights, copy_checkpoint
+from tests.checkpoints import Save, change_json, change_weights, copy_checkpoint
 from tests.checkpoints import load as load_folder
 from zoo.entry import Entry, Origin, Source
 from zoo.errors import CheckpointError, PluginError, UsageError, WeightMapError, ZooError
@@ -35,6 +36,50 @@ def test_an_entrys_facts_are_held_against_the_files(save: Save) -> None:
     assert loaded.architecture.name == "bert"
     assert loaded.device == torch.device("cpu")
     assert loaded.dtype == torch.float32
+
+
+def test_the_entrys_length_is_held_against_the_positions(save: Save) -> None:
+    folder, _ = save("BertModel")
+
+    load(replace(entry(folder), max_length=66), device="cpu")
+    with pytest.raises(
+        CheckpointError, match=r"^acme: the registry says max_length is 512, the files say 66; "
+    ):
+        load(replace(entry(folder), max_length=512), device="cpu")
+
+
+@pytest.mark.parametrize("head", ["BertModel", "BertForMaskedLM", "BertForSequenceClassification"])
+def test_what_tasks_call_is_compiled(save: Save, head: str) -> None:
+    network: Any = load(entry(save(head)[0]), compile=True).network
+
+    assert network.encoder._compiled_call_impl is not None  # torch has no public way to ask
+    assert network is network.encoder or network._compiled_call_impl is None
+
+
+def test_a_config_that_cannot_be_read_is_named_with_its_source(save: Save, tmp_path: Path) -> None:
+    folder = copy_checkpoint(save("BertModel")[0], tmp_path / "copy")
+    change_json(folder, "config.json", hidden_size="wide")
+
+    with pytest.raises(CheckpointError, match=rf"^{folder}: config.json: 'hidden_size' is 'wide'"):
+        load(entry(folder), device="cpu")
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        {"sbert_ce_default_activation_function": "torch.nn.modules.linear.Identity"},
+        {"sentence_transformers": {"activation_fn": "torch.nn.modules.activation.Sigmoid"}},
+    ],
+    ids=lambda mark: next(iter(mark)),
+)
+def test_a_cross_encoder_is_refused_and_the_line_says_why(
+    save: Save, tmp_path: Path, mark: dict[str, object]
+) -> None:
+    folder = copy_checkpoint(save("BertForSequenceClassification")[0], tmp_path / "copy")
+    change_json(folder, "config.json", **mark)
+
+    with pytest.raises(CheckpointError, match="a cross-encoder, which scores pairs of texts; zoo"):
+        load(entry(folder), device="cpu")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import subprocess
@@ -15,6 +16,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+import zoo
 from zoo.entry import Entry, File, License, Source
 from zoo.errors import HubError, RegistryError, TaskError, UnknownModelError, UsageError, ZooWarning
 from zoo.registry import Registry, load_registry, packaged_path, resolve
@@ -735,6 +737,15 @@ def test_select_filters_and_sorts_as_people_count() -> None:
     assert names(registry.select("m-*", language="en", task="fill-mask")) == ["m-l12"]
     with pytest.raises(TaskError, match="no model has the task 'fillmask'; there are fill-mask, r"):
         registry.select(task="fillmask")
+
+
+def test_the_library_lists_by_every_filter_of_the_command() -> None:
+    filters = inspect.signature(Registry.select).parameters.keys() - {"self"}
+
+    assert filters | {"registries"} == inspect.signature(zoo.list_models).parameters.keys()
+    small = zoo.list_models(tag="bundled", max_parameters=10_000_000)
+    assert "tiny-bert" in [entry.name for entry in small]
+    assert all("bundled" in each.tags and (each.parameters or 0) <= 10**7 for each in small)
 
 
 def test_resolve_takes_names_repositories_and_folders(

@@ -15,9 +15,13 @@ import transformers
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from tests.marian import change_json, copy_checkpoint, load, sentences
+from tests.marian import change_json, copy_checkpoint, load, sentences, train_sentencepiece
+from zoo.checkpoint import Files
+from zoo.entry import Entry, Source
 from zoo.errors import CheckpointError, TaskError, WeightMapError, ZooError, ZooWarning
 from zoo.generation import generate
+from zoo.loading import load as load_entry
+from zoo.text.tokenizer import load_tokenizer
 
 # Both sides compute in float32, in another order: a few units in the last place.
 TOLERANCE = 1e-5
@@ -271,6 +275,92 @@ def test_answers_are_those_of_transformers(t5: tuple[Path, Any], num_beams: int)
 def test_a_long_text_is_cut_aloud(t5: tuple[Path, Any]) -> None:
     with pytest.warns(ZooWarning, match="longer than the model's 64 tokens"):
         load(t5[0]).answer("abcde " * 60, max_new_tokens=2)
+
+
+@pytest.mark.parametrize("extra_ids", [100, 7])
+def test_the_sentencepiece_model_alone_gives_the_tokens_of_transformers(
+    t5: tuple[Path, Any], tmp_path: Path, extra_ids: int
+) -> None:
+    copy = copy_checkpoint(t5[0], tmp_path / "copy")
+    (copy / "tokenizer.json").unlink()
+    model = train_sentencepiece("abcdeäöü", 60, 0, pad_id=0, eos_id=1, unk_id=2, bos_id=-1)
+    (copy / "spiece.model").write_bytes(model)
+    change_json(copy, "tokenizer_config.json", extra_ids=extra_ids, tokenizer_class="T5Tokenizer")
+    change_json(copy, "config.json", vocab_size=200)
+    reference = transformers.T5Tokenizer.from_pretrained(copy)
+
+    ours = load_tokenizer(Files({file.name: file for file in copy.iterdir()}, "test"))
+
+    gaps = f"<extra_id_0> de <extra_id_{extra_ids - 1}>."
+    for text in [*sentences("abcdeäöü猫 ", 30, 5), f"ab {gaps}", gaps, "a </s> b", "ﬁ  x"]:
+        tokens = ours.backend.encode(text).ids
+        assert tokens == reference(text).input_ids, text
+        assert ours.decode(tokens) == reference.decode(tokens, skip_special_tokens=True)
+    assert ours.backend.token_to_id("<extra_id_0>") == 59 + extra_ids
+
+
+@pytest.mark.parametrize("count", [-1, True, "100", 10**9])
+def test_an_impossible_number_of_gaps_is_refused(
+    t5: tuple[Path, Any], tmp_path: Path, count: object
+) -> None:
+    copy = copy_checkpoint(t5[0], tmp_path / "copy")
+    (copy / "tokenizer.json").unlink()
+    (copy / "spiece.model").write_bytes(train_sentencepiece("abcdeäöü", 60, 0))
+    change_json(copy, "tokenizer_config.json", extra_ids=count)
+
+    with pytest.raises(CheckpointError, match=r"'extra_ids' is .*; expected 0 or more"):
+        load(copy)
+
+
+def save_mt5(folder: Path, *, tied: bool) -> Any:  # noqa: ANN401 (transformers has no types)
+    """Save a random mT5 as the hub has it: with a head, of which the config says it is not tied."""
+    config = transformers.MT5Config(
+        vocab_size=80, d_model=24, d_kv=5, d_ff=40, num_layers=2, num_heads=4
+    )
+    torch.manual_seed(0)
+    model: Any = transformers.MT5ForConditionalGeneration(config).eval()
+    if not tied:
+        model.lm_head.weight = torch.nn.Parameter(torch.randn(80, 24))
+    with torch.no_grad():
+        model.lm_head.weight.mul_(0.2)  # else logits are so large that 1e-5 is their last place
+        for name, parameter in model.named_parameters():
+            if "norm" in name or "relative" in name:
+                parameter.add_(torch.randn_like(parameter), alpha=0.5)
+    model.save_pretrained(folder)
+    change_json(folder, "config.json", tie_word_embeddings=False)
+    save_tokenizer(folder)
+    return model
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_mt5_gives_the_logits_and_tokens_of_transformers(tied: bool, tmp_path: Path) -> None:
+    model = save_mt5(tmp_path, tied=tied)
+    loaded = load(tmp_path)
+    network: Any = loaded.network
+    source, real = padded(SOURCES)
+
+    with torch.no_grad():
+        expected = model(input_ids=source, attention_mask=real.long(), decoder_input_ids=TARGET)
+        close(network(source, TARGET, mask=real[:, None, None, :]), expected.logits)
+    for num_beams in (1, 4):
+        options = {"num_beams": num_beams, "max_length": 15}
+        rows = model.generate(source, attention_mask=real.long(), **options)
+        settings = replace(loaded.preprocessor.settings, num_beams=num_beams, max_new_tokens=14)
+        found = [each[0].tokens for each in generate(network, SOURCES, settings)]
+        assert found == [cut(row[1:]) for row in rows.tolist()]
+
+
+def test_an_entrys_length_is_held_against_the_tokenizers(
+    t5: tuple[Path, Any], tmp_path: Path
+) -> None:
+    copy = copy_checkpoint(t5[0], tmp_path / "copy")
+    entry = Entry("acme", "t5", Source("folder", str(copy)), max_length=512)
+
+    with pytest.raises(CheckpointError, match="says max_length is 512, the files say 64"):
+        load_entry(entry, device="cpu")
+    # Without a limit of the tokenizer there is none: distances have no end.
+    change_json(copy, "tokenizer_config.json", model_max_length=...)
+    load_entry(entry, device="cpu")
 
 
 def test_what_t5_cannot_do_is_told(t5: tuple[Path, Any]) -> None:

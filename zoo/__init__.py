@@ -34,17 +34,36 @@ def list_models(
     language: str | None = None,
     license: str | None = None,
     architecture: str | None = None,
+    tag: str | None = None,
+    max_parameters: int | None = None,
     registries: Sequence[Path] = (),
 ) -> list[Entry]:
     """Return the registry's entries whose name or alias matches a glob, sorted by name.
 
+    Args:
+        pattern: ``*`` stands for any letters, ``?`` for one.
+        task: One of the entry's tasks.
+        language: One of its languages.
+        license: A glob over licence identifiers.
+        architecture: As the entry says it.
+        tag: One of its tags.
+        max_parameters: A count; an entry that does not say its own is left out.
+        registries: Further registry files, of which the last counts most.
+
     Raises:
         RegistryError: A registry file breaks a rule.
+        TaskError: No entry at all has this task.
     """
     from zoo.registry import load_registry
 
     return load_registry(registries).select(
-        pattern, task=task, language=language, license=license, architecture=architecture
+        pattern,
+        task=task,
+        language=language,
+        license=license,
+        architecture=architecture,
+        tag=tag,
+        max_parameters=max_parameters,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -12,13 +11,14 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import CacheError, CheckpointError
+from zoo.folders import user_folder
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
 # A config or tokenizer file larger than this is none.
-_JSON_LIMIT = 200 * 2**20
+_SIDE_FILE_LIMIT = 200 * 2**20
 
 # Tensors that share memory may be so many times as large as their pickle; tied ones come twice.
 _MOST_SHARED = 16
@@ -42,6 +42,17 @@ class Files:
     def path(self, name: str) -> Path | None:
         """Where a file lies; None if the checkpoint has none of this name."""
         return self.paths.get(name)
+
+    def side_file(self, name: str) -> Path | None:
+        """Where a tokenizer's or another file beside the weights lies; None if there is none.
+
+        Raises:
+            CheckpointError: It is too large to be one; reading it would fill the memory.
+        """
+        path = self.path(name)
+        if path is not None:
+            self._check_size(path, name)
+        return path
 
     def json(self, name: str) -> dict[str, Any]:
         """Read a JSON object; empty if the checkpoint has no such file.
@@ -71,12 +82,19 @@ class Files:
             raise CheckpointError(f"{self.source}: {name} should hold a list of objects")
         return value
 
-    def _read_json(self, path: Path, name: str) -> object:
+    def _check_size(self, path: Path, name: str) -> None:
         try:
-            if path.stat().st_size > _JSON_LIMIT:
-                raise CheckpointError(
-                    f"{self.source}: {name} is larger than {_JSON_LIMIT:,} bytes; is it damaged?"
-                )
+            size = path.stat().st_size
+        except OSError as error:
+            raise CheckpointError(f"{self.source}: cannot read {name}: {error}") from error
+        if size > _SIDE_FILE_LIMIT:
+            raise CheckpointError(
+                f"{self.source}: {name} is larger than {_SIDE_FILE_LIMIT:,} bytes; is it damaged?"
+            )
+
+    def _read_json(self, path: Path, name: str) -> object:
+        self._check_size(path, name)
+        try:
             return json.loads(path.read_text(encoding="utf-8"))
         except (ValueError, RecursionError) as error:
             raise CheckpointError(f"{self.source}: {name} is not valid JSON: {error}") from error
@@ -202,7 +220,12 @@ def _converted(path: Path, source: str) -> Path:
     real = path.resolve()
     stat = real.stat()
     key = hashlib.sha256(f"{real}\0{stat.st_size}\0{stat.st_mtime_ns}".encode()).hexdigest()
-    twin = zoo_cache() / "converted" / f"{key}.safetensors"
+    cache = user_folder("XDG_CACHE_HOME", ".cache")
+    if cache is None:
+        raise CacheError(
+            f"{source}: no folder to keep {path.name} in as safetensors; set HOME or XDG_CACHE_HOME"
+        )
+    twin = cache / "converted" / f"{key}.safetensors"
     if twin.exists():
         return twin
     try:
@@ -257,9 +280,3 @@ def _is_zip(path: Path) -> bool:
 def one_line(error: BaseException) -> str:
     """A library's message without line breaks, which names in a damaged file may bring in."""
     return " ".join(str(error).split())
-
-
-def zoo_cache() -> Path:
-    """The folder of what zoo itself computes and keeps, beside the Hugging Face cache."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "zoo"

@@ -39,6 +39,7 @@ class Architecture:
         config: ``(Mapping) -> C``: reads a published config; raises CheckpointError for a field
             that is unknown or contradicts another. See `zoo.config.Fields`.
         build: ``(C) -> nn.Module``: the network without weights; zoo calls it on the meta device.
+            Its ``compile`` compiles what its tasks call, where that is not its ``forward``.
         weights: ``(C) -> WeightMap``: the published tensor names of such a network.
         preprocessor: ``(Files, C) -> object``: the tokenizer or image transform that the tasks
             expect, from the checkpoint's files.

@@ -83,7 +83,10 @@ def load(
             f"architecture {architecture.name!r} reads {', '.join(architecture.model_types)}"
         )
 
-    config = plugins.import_part(architecture, "config")(published)
+    try:
+        config = plugins.import_part(architecture, "config")(published)
+    except CheckpointError as error:
+        raise CheckpointError(f"{entry.source}: {error}") from error
     try:
         network = _without_weights(plugins.import_part(architecture, "build"), config)
     except (ValueError, RuntimeError) as error:
@@ -110,7 +113,7 @@ def load(
     )
     network.eval().requires_grad_(False)  # assign=True brings the flag of the meta tensors back
     if compile:
-        getattr(network, "encoder", network).compile(dynamic=True)
+        network.compile(dynamic=True)
     return Loaded(
         entry,
         architecture,
@@ -165,6 +168,12 @@ def _check(entry: Entry, config: object, preprocessor: object) -> None:
     A fact is a field of the architecture's config, or one that the preprocessor lists in ``facts``.
     """
     facts = {**vars(config), **getattr(preprocessor, "facts", {})}
+    limit = facts.get("max_length", getattr(config, "max_length", None))
+    if entry.max_length is not None and limit not in (None, entry.max_length):
+        raise CheckpointError(
+            f"{entry.name}: the registry says max_length is {entry.max_length}, the files say "
+            f"{limit}; they are of another revision, or the entry is wrong"
+        )
     for key, value in entry.checkpoint.items():
         if key not in facts:
             raise CheckpointError(

@@ -75,6 +75,16 @@ def check_output(path: Path, *, overwrite: bool) -> None:
         raise UsageError(f"{str(path)!r} is there already; pass --overwrite to replace it")
 
 
+def check_columns(path: Path, inputs: Inputs) -> None:
+    """Refuse rows that the output's format cannot hold, before their results are computed.
+
+    Raises:
+        InputError: Parquet cannot hold a column, such as one that mixes types.
+    """
+    if path.suffix.lower() == ".parquet":
+        _table(inputs)
+
+
 def read(path: Path, column: str | None = None) -> Inputs:
     """Read all rows of a file, as its suffix says, and check each.
 
@@ -291,15 +301,7 @@ def _write_parquet(path: Path, inputs: Inputs, results: Iterable[Any], name: str
     import pyarrow
     import pyarrow.parquet
 
-    columns = inputs.columns
-    try:
-        table = pyarrow.table(
-            {column: [row.fields.get(column) for row in inputs.rows] for column in columns}
-        )
-    except (pyarrow.ArrowException, OverflowError, UnicodeEncodeError) as error:
-        raise InputError(
-            f"the input has a column that parquet cannot hold: {error}; use .jsonl"
-        ) from error
+    table = _table(inputs)
     remaining, writer, kind, start = iter(results), None, None, 0
     while chunk := list(islice(remaining, _PARQUET_ROWS)):
         kind = kind or _single_precision(pyarrow.array(chunk).type)
@@ -309,6 +311,19 @@ def _write_parquet(path: Path, inputs: Inputs, results: Iterable[Any], name: str
         start += len(chunk)
     assert writer is not None, "there is at least one row"
     writer.close()
+
+
+def _table(inputs: Inputs) -> Any:  # noqa: ANN401 (pyarrow has no types)
+    """The fields of all rows, as pyarrow's table."""
+    import pyarrow
+
+    columns = {name: [row.fields.get(name) for row in inputs.rows] for name in inputs.columns}
+    try:
+        return pyarrow.table(columns)
+    except (pyarrow.ArrowException, OverflowError, UnicodeEncodeError) as error:
+        raise InputError(
+            f"the input has a column that parquet cannot hold: {error}; use .jsonl"
+        ) from error
 
 
 def _single_precision(kind: Any) -> Any:  # noqa: ANN401 (pyarrow has no types)

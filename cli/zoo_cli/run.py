@@ -121,7 +121,7 @@ def run(
     """
     from zoo import hub, runtime
     from zoo.registry import load_registry, resolve
-    from zoo_cli.files import check_output
+    from zoo_cli.files import check_columns, check_output
     from zoo_cli.journal import Journal
     from zoo_cli.models import announce
 
@@ -160,6 +160,8 @@ def run(
     elif overwrite or restart:
         raise UsageError("--overwrite and --restart go with --output FILE")
     inputs = _inputs(texts or [], input_file, column)
+    if output_file is not None:
+        check_columns(output_file, inputs)
     if chosen is not None:
         _check_field(chosen, options, inputs)
     computing = {
@@ -203,6 +205,7 @@ def run(
     job = _Job(model, chosen, options, inputs)
     job.check_gaps()
     job.check_room()
+    job.check_languages()
     if output_file is not None and journal is not None:
         _into_file(job, output_file, journal, {**computing, "revision": _revision(model)})
     else:
@@ -246,6 +249,18 @@ class _Job:
                     "nothing can follow; shorten it"
                 )
 
+    def check_languages(self) -> None:
+        """Find a target language that the model does not have before computing."""
+        if self.task != "translation":
+            return
+        target, to = self.model.preprocessor.target, self.options.get("to")
+        target("", to=to)
+        for row in self.inputs.rows:
+            try:
+                target(row.text, to=to)
+            except InputError as error:
+                raise InputError(f"{row.place}: {error}") from error
+
     @property
     def window(self) -> int:
         return answers.window(self.task)
@@ -255,8 +270,8 @@ class _Job:
         for first in range(start, len(self.inputs.rows), self.window):
             rows = self.inputs.rows[first : first + self.window]
             options = self.options
-            if "seed" in options:  # else equal prompts in two windows would have the same draws
-                options = {**options, "seed": options["seed"] + first}
+            if "seed" in options:  # the draws are those of all rows at once
+                options = {**options, "first_row": first}
             yield (
                 rows,
                 answers.answer(self.model, self.task, [row.text for row in rows], options),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from zoo.config import Fields
+from zoo.errors import CheckpointError
 from zoo_bert.model import BertConfig
 
 Head = Literal["masked-language-model", "classification"]
@@ -21,6 +22,10 @@ _GENERATION = (
     "do_sample", "early_stopping", "eos_token_ids", "length_penalty", "num_beams",
     "num_return_sequences", "repetition_penalty", "temperature", "top_k", "top_p",
 )  # fmt: skip
+
+
+# What sentence-transformers writes of its CrossEncoder, before version 4 and since.
+_CROSS_ENCODER = ("sbert_ce_default_activation_function", "sentence_transformers")
 
 
 def bert(published: Mapping[str, Any]) -> BertConfig:
@@ -114,7 +119,14 @@ def _encoder(
 
 
 def _no_variant(fields: Fields) -> None:
-    """Refuse what transformers can make of any of the three, and this network is not."""
+    """Refuse what can be made of any of the three, and this network is not."""
+    for name in _CROSS_ENCODER:
+        if fields.has(name):
+            raise CheckpointError(
+                f"config.json: {name!r} is there, so this is a cross-encoder, which scores pairs "
+                "of texts; zoo's text-classification takes one text at a time: use "
+                "sentence_transformers.CrossEncoder"
+            )
     fields.must_be("is_decoder", False)
     fields.must_be("is_encoder_decoder", False)
     fields.must_be("pruned_heads", {})

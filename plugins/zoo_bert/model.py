@@ -11,7 +11,7 @@ Shapes: B batch, T tokens, C width, V vocabulary, K classes.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -140,6 +140,10 @@ class MaskedLanguageModel(nn.Module):
         self.norm = nn.LayerNorm(config.width, eps=config.norm_eps)
         self.decoder = nn.Linear(config.width, config.vocabulary)
 
+    def compile(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (as nn.Module)
+        """Compile the encoder, which tasks call; they call the head apart from it."""
+        self.encoder.compile(*args, **kwargs)
+
     def predict(self, x: Tensor) -> Tensor:
         """(…, C) -> (…, V): logits of the vocabulary for encoded tokens."""
         return self.decoder(self.norm(self.activation(self.transform(x))))
@@ -160,6 +164,10 @@ class SequenceClassifier(nn.Module):
         self.classifier = nn.Linear(config.width, len(config.labels))
         self.labels = config.labels
         self.multi_label = config.multi_label
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (as nn.Module)
+        """Compile the encoder, which tasks call; they call the head apart from it."""
+        self.encoder.compile(*args, **kwargs)
 
     def classify(self, first: Tensor) -> Tensor:
         """(B, C) -> (B, K): logits of the classes, from each text's first encoded token."""

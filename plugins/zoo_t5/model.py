@@ -5,7 +5,8 @@ Raffel et al., "Exploring the Limits of Transfer Learning with a Unified Text-to
 Reference code: google-research/text-to-text-transfer-transformer; transformers, models/t5.
 
 T5 1.1 (Shazeer, 2020, https://arxiv.org/abs/2002.05202) has a gated feed-forward network and a head
-of its own; FLAN-T5 (Chung et al., 2022, https://arxiv.org/abs/2210.11416) is T5 1.1 trained on.
+of its own; FLAN-T5 (Chung et al., 2022, https://arxiv.org/abs/2210.11416) is T5 1.1 trained on, and
+mT5 (Xue et al., 2020, https://arxiv.org/abs/2010.11934) T5 1.1 in 101 languages.
 
 Pre-norm, no biases, norms without a mean, and attention without the factor 1/√D, which the initial
 weights had in them.
@@ -17,7 +18,7 @@ P prompts and R rows of a state (`zoo.nn.SourceState`).
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,9 @@ from torch.nn import functional as F
 
 from zoo.nn import Cache, GatedFeedForward, KeysValues, SourceState, activation
 from zoo.text import TokenBatch
+
+NO_END = 2**20
+"""Tokens: more than fit into any memory."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,8 @@ class T5Config:
 
     @property
     def max_length(self) -> int:
-        """Distances have no end, so no length is too much: more than fits into any memory."""
-        return 2**20
+        """Distances have no end, so no length is too much."""
+        return NO_END
 
 
 class RelativeBias(nn.Module):
@@ -290,6 +294,10 @@ class T5(nn.Module):
             source_mask=mask,
         )
         return self.head(y * self.scale)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (as nn.Module)
+        """Compile the encoder alone: the decoder, with its state, would be compiled each step."""
+        self.encoder.compile(*args, **kwargs)
 
     def begin(self, prompt: Sequence[int]) -> Sequence[int]:
         """The start token, whatever the prompt."""

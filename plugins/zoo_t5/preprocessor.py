@@ -8,7 +8,7 @@ from zoo.generation import Settings
 from zoo.generation.published import published_settings
 from zoo.text import TextPreprocessor
 from zoo.text import load_preprocessor as load_text
-from zoo_t5.model import T5Config
+from zoo_t5.model import NO_END, T5Config
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,11 @@ class T5Preprocessor:
 
     text: TextPreprocessor
     settings: Settings
+
+    @property
+    def facts(self) -> dict[str, int | None]:
+        """What a registry's entry may state of these files, beside the network's config."""
+        return {"max_length": None if self.text.max_length == NO_END else self.text.max_length}
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """The tokens of each text; warn of what is cut.
@@ -32,7 +37,7 @@ class T5Preprocessor:
 
 
 def load_preprocessor(files: Files, config: T5Config) -> T5Preprocessor:
-    """Read ``tokenizer.json`` and ``generation_config.json``.
+    """Read ``tokenizer.json`` or ``spiece.model``, and ``generation_config.json``.
 
     Raises:
         CheckpointError: A file is missing or damaged, or contradicts the config.

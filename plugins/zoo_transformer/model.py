@@ -12,7 +12,7 @@ rows of a state (`zoo.nn.SourceState`).
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -229,6 +229,10 @@ class Translator(Transformer):
         x = self.source(source, slice(source.size(1)))
         y = self.target(target, slice(target.size(1)))
         return self.head(super().forward(x, y, mask=mask))
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (as nn.Module)
+        """Compile the encoder alone: the decoder, with its state, would be compiled each step."""
+        self.encoder.compile(*args, **kwargs)
 
     def begin(self, prompt: Sequence[int]) -> Sequence[int]:
         """The start token, whatever is to be translated."""

@@ -11,6 +11,7 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from zoo.checkpoint import Files
@@ -46,10 +47,23 @@ class MarianPreprocessor:
     max_length: int
     settings: Settings
 
-    @property
+    @cached_property
     def languages(self) -> list[str]:
         """What the model can translate into if it has a choice, as it names them."""
         return sorted(match[1] for match in map(LANGUAGE.fullmatch, self.numbers) if match)
+
+    def target(self, text: str, *, to: str | None = None) -> tuple[str | None, str]:
+        """The language that a text asks for, else ``to``; and the text without its mark.
+
+        Raises:
+            InputError: The model does not have that language.
+        """
+        languages = self.languages
+        match = LANGUAGE.match(text) if languages else None
+        language = match[1] if match else to
+        if language is not None and language not in languages:
+            raise InputError(f"no target language {language!r}; {_known(languages)}")
+        return language, text[match.end() :] if match else text
 
     def encode(self, texts: Sequence[str], *, to: str | None = None) -> list[list[int]]:
         """Tokenize texts, each of which may begin with its target language: ``>>deu<< A dog.``.
@@ -67,16 +81,13 @@ class MarianPreprocessor:
         plain: list[str] = []
         silent = 0
         for text in texts:
-            match = LANGUAGE.match(text) if languages else None
-            language = match[1] if match else to
+            language, rest = self.target(text, to=to)
             if language is None:
                 leading.append([])
                 silent += len(languages) > 1
-            elif language in languages:
-                leading.append([self.numbers[f">>{language}<<"]])
             else:
-                raise InputError(f"no target language {language!r}; {_known(languages)}")
-            plain.append(text[match.end() :] if match else text)
+                leading.append([self.numbers[f">>{language}<<"]])
+            plain.append(rest)
         if silent:
             count = "1 text does" if silent == 1 else f"{silent} texts do"
             warnings.warn(
@@ -112,7 +123,7 @@ def load_preprocessor(files: Files, config: TranslatorConfig) -> MarianPreproces
     Raises:
         CheckpointError: A file is missing or damaged, or numbers a piece beyond the vocabulary.
     """
-    path = files.path("source.spm")
+    path = files.side_file("source.spm")
     if path is None:
         raise CheckpointError(f"{files.source}: no source.spm, which splits texts into pieces")
     numbers = _numbers(files, "vocab.json", config.vocabulary)

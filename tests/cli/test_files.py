@@ -12,7 +12,7 @@ import pyarrow.parquet
 import pytest
 
 from zoo.errors import InputError, UsageError, ZooError
-from zoo_cli.files import Inputs, check_output, read, read_lines, write
+from zoo_cli.files import Inputs, check_columns, check_output, read, read_lines, write
 
 ROWS: list[dict[str, Any]] = [
     {"id": "7", "text": "a dog, or 两只狗"},
@@ -153,7 +153,8 @@ def test_a_column_of_two_types_is_refused_by_parquet(tmp_path: Path) -> None:
     rows = inputs({"text": "a", "n": 1}, {"text": "b", "n": "one"}, path=tmp_path / "in.jsonl")
 
     with pytest.raises(InputError, match=r"a column that parquet cannot hold: .* use \.jsonl"):
-        write(tmp_path / "out.parquet", rows, [[1.0], [2.0]], "embedding")
+        check_columns(tmp_path / "out.parquet", rows)
+    check_columns(tmp_path / "out.jsonl", rows)
 
 
 @pytest.mark.parametrize("value", [10**30, "half an emoji: \ud83d"], ids=ascii)
@@ -161,7 +162,7 @@ def test_what_parquet_cannot_hold_is_told(value: object, tmp_path: Path) -> None
     rows = inputs({"text": "a", "other": value}, path=tmp_path / "in.jsonl")
 
     with pytest.raises(InputError, match=r"a column that parquet cannot hold: .* use \.jsonl"):
-        write(tmp_path / "out.parquet", rows, [[1.0]], "embedding")
+        check_columns(tmp_path / "out.parquet", rows)
 
 
 def test_half_of_an_emoji_comes_out_of_json_as_it_went_in(tmp_path: Path) -> None:

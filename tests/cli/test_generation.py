@@ -93,6 +93,22 @@ def test_a_file_of_prompts_gets_a_column(zoo: Zoo, decoder: Path, tmp_path: Path
     assert all(row["continuation"]["score"] < 0 for row in rows)
 
 
+def test_a_long_file_has_the_draws_of_one_call(zoo: Zoo, decoder: Path, tmp_path: Path) -> None:
+    from tests.decoders import load
+
+    prompts = ["ab" * (n % 5 + 1) for n in range(131)]  # more than are computed at once
+    (tmp_path / "in.txt").write_text("".join(f"{prompt}\n" for prompt in prompts))
+
+    zoo.works(
+        *("run", str(decoder), "--input", "in.txt", "--output", "out.jsonl", "--seed", "3"),
+        *("--max-new-tokens", "3", "--temperature", "1.5", "--device", "cpu"),
+    )
+
+    rows = json_lines((tmp_path / "out.jsonl").read_text())
+    expected = load(decoder).generate(prompts, max_new_tokens=3, temperature=1.5, seed=3)
+    assert [row["continuation"]["text"] for row in rows] == [each.text for each in expected]
+
+
 def test_a_prompt_that_fills_the_context_is_named_before_any_is_computed(
     zoo: Zoo, decoder: Path, tmp_path: Path
 ) -> None:
@@ -137,6 +153,17 @@ def test_translations_are_a_line_each(zoo: Zoo, translator: Path) -> None:
     cut = sum(each.candidates[0].finish == "length" for each in answers)
     assert cut == 0 or done.stderr.startswith(f"note: {cut} result")
     assert refused == "no target language 'xyz'; this model has deu, fra"
+
+
+def test_an_unknown_language_is_named_before_any_row_is_computed(
+    zoo: Zoo, translator: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in.txt").write_text(">>deu<< ab\n" * 130 + ">>xx<< ab\n")
+
+    error = zoo.fails(1, "run", str(translator), "--input", "in.txt", "--output", "out.jsonl")
+
+    assert error == "in.txt:131: no target language 'xx'; this model has deu, fra"
+    assert not list(tmp_path.glob("out*"))
 
 
 @pytest.mark.parametrize("task", ["text-generation", "fill-mask"])

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import Parameter
 
-from tests.decoders import load, prompts, save_decoder
+from tests.decoders import ENDS, load, prompts, save_decoder
 from zoo.errors import InputError, UsageError
 from zoo.generation import CausalDecoder, Settings, generate, steps
 from zoo.nn import KVCache
-
-ENDS = (0, 5, 17, 40, 77, 120, 199, 250)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,7 @@ def test_a_batch_gives_what_one_by_one_gives(
 ) -> None:
     # With 3 slots for 9 prompts, rows that are finished give theirs to those that wait.
     asked = prompts(9, most=20)
-    settings = Settings(max_new_tokens=15, ends=ENDS, **options)
+    settings = Settings(max_new_tokens=15, ends=tuple(ENDS), **options)
     alone = [generate(decoder, [*[[1]] * n, p], settings, slots=1)[n] for n, p in enumerate(asked)]
 
     together = generate(decoder, asked, settings, slots=slots)
@@ -69,14 +71,97 @@ def test_a_cached_step_gives_the_logits_of_one_pass(decoder: CausalDecoder) -> N
                 logits = decoder.decode(following, state)
 
 
-def test_memory_does_not_grow_with_tokens(decoder: CausalDecoder) -> None:
-    with torch.inference_mode():
-        _, state = decoder.prefill([[1, 2, 3]], room=40)
-        before = [layer.keys.data_ptr() for layer in state.layers]
-        for _ in range(30):
-            decoder.decode(torch.tensor([5]), state)
+class Counted(CausalDecoder):
+    """A decoder that counts the prompts that it reads."""
 
-    assert [layer.keys.data_ptr() for layer in state.layers] == before
+    read = 0
+
+    def prefill(self, prompts: Sequence[Sequence[int]], *, room: int) -> tuple[Tensor, KVCache]:
+        self.read += len(prompts)
+        return super().prefill(prompts, room=room)
+
+
+def test_a_prompt_with_several_sequences_is_read_once(decoder: CausalDecoder) -> None:
+    counted = Counted(decoder._network, torch.device("cpu"))
+    settings = Settings(max_new_tokens=5, temperature=1.0, seed=0, sequences=4)
+
+    rows = generate(counted, [[1, 2], [3]], settings)
+
+    assert counted.read == 2
+    assert len({tuple(row.tokens) for row in rows[0]}) == 4
+
+
+@pytest.mark.parametrize("options", [{}, {"temperature": 1.0}, {"num_beams": 2}])
+def test_rules_that_forbid_every_token_are_refused(
+    decoder: CausalDecoder, options: dict[str, Any]
+) -> None:
+    settings = Settings(bad_words=tuple((token,) for token in range(290)), **options)
+
+    with pytest.raises(UsageError, match="together forbid every token"):
+        generate(decoder, [[1, 2]], settings)
+
+
+class Weighed(CausalDecoder):
+    """A decoder that, after each step, notes where its caches lie and what tensors weigh.
+
+    It weighs those that came to be since, as what stood in memory before is frozen.
+    """
+
+    def __init__(self, decoder: CausalDecoder) -> None:
+        super().__init__(decoder._network, torch.device("cpu"))
+        self.places: list[tuple[int, ...]] = []
+        self.bytes: list[int] = []
+
+    def decode(self, tokens: Tensor, state: KVCache) -> Tensor:
+        logits = super().decode(tokens, state)
+        caches = [tensor for layer in state.layers for tensor in (layer.keys, layer.values)]
+        self.places.append(tuple(cache.untyped_storage().data_ptr() for cache in caches))
+        storages = [
+            each.untyped_storage() for each in gc.get_objects() if type(each) in (Tensor, Parameter)
+        ]
+        self.bytes.append(sum({each.data_ptr(): each.nbytes() for each in storages}.values()))
+        return logits
+
+
+@pytest.fixture
+def frozen(decoder: CausalDecoder) -> Iterator[None]:
+    """What is in memory now is not looked at."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"temperature": 1.0, "sequences": 2}, {"num_beams": 3}, {"repetition_penalty": 1.2}],
+    ids=["greedy", "drawn", "beams", "with a rule"],
+)
+@pytest.mark.usefixtures("frozen")
+def test_memory_does_not_grow_with_the_tokens_generated(
+    decoder: CausalDecoder, options: dict[str, Any]
+) -> None:
+    weighed = Weighed(decoder)
+
+    generate(weighed, [[1, 2, 3], [4]], Settings(max_new_tokens=50, **options))
+
+    assert len(weighed.places) == 49
+    assert len(set(weighed.places)) == 1, "a cache was allocated anew"
+    assert weighed.bytes[0] > 0
+    assert len(set(weighed.bytes[1:])) == 1
+
+
+@pytest.mark.usefixtures("frozen")
+def test_memory_does_not_grow_with_the_prompts_that_take_their_turn(
+    decoder: CausalDecoder,
+) -> None:
+    weighed = Weighed(decoder)
+
+    generate(weighed, [[1, 2, 3]] * 12, Settings(max_new_tokens=10, ends=tuple(ENDS)), slots=3)
+
+    going = weighed.places[: len(weighed.places) - 10]  # then slots are given up
+    assert len(going) > 20
+    assert len(set(going)) == 1
 
 
 def test_a_seed_repeats_a_text_and_another_gives_another(decoder: CausalDecoder) -> None:
@@ -150,6 +235,7 @@ def test_a_prompt_that_fills_the_context_is_refused(decoder: CausalDecoder, num_
     ("options", "message"),
     [
         ({"max_new_tokens": 0}, "max_new_tokens is 0; expected 1 or more"),
+        ({"first_row": -1}, "first_row is -1; expected 0 or more"),
         ({"temperature": -1.0}, "temperature is -1.0; expected 0"),
         ({"temperature": 1.0, "top_p": 0.0}, "top_p is 0.0; expected above 0"),
         ({"temperature": 1.0, "min_p": 1.5}, "min_p is 1.5; expected 0 to 1"),

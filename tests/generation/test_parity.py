@@ -8,12 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from tests.decoders import load, prompts, save_decoder, theirs
+from tests.decoders import ENDS, load, prompts, save_decoder, theirs
 from zoo.generation import CausalDecoder, Settings, generate
 from zoo.generation.settings import EarlyStopping
-
-# Enough tokens that end a text for some to come up.
-ENDS = [0, 5, 17, 40, 77, 120, 199, 250]
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -16,6 +17,12 @@ DRAWING: list[dict[str, Any]] = [
     {"temperature": 1.0, "top_k": 5},
     {"temperature": 1.0, "top_p": 0.8},
     {"temperature": 1.0, "min_p": 0.2},
+    {"temperature": 1.0, "repetition_penalty": 1.5},
+    {"temperature": 1.0, "repetition_penalty": 0.6},
+    {"temperature": 1.0, "no_repeat_ngram_size": 1},
+    {"temperature": 1.0, "no_repeat_ngram_size": 3},
+    {"temperature": 1.0, "bad_words_ids": [[3], [1, 2]]},
+    {"temperature": 1.0, "renormalize_logits": True},
     {"temperature": 1.3, "top_k": 20, "top_p": 0.6, "min_p": 0.05},
     {"temperature": 0.9, "top_k": 1000},
     {"temperature": 2.5, "top_p": 0.999, "repetition_penalty": 1.2, "no_repeat_ngram_size": 2},
@@ -54,11 +61,42 @@ def test_the_distribution_is_that_of_transformers(options: dict[str, Any]) -> No
     scores[:, 10] = scores[:, 20]  # ties
     history = torch.randint(0, 50, (20, 8), generator=generator)
     history[0, -2:] = torch.tensor([3, 1])  # so that [1, 2] may not come true
+    history[1, -5:] = torch.tensor([7, 8, 9, 7, 8])  # so that 9 would repeat three
 
     result = ours(scores, history, options)
 
     torch.testing.assert_close(result, theirs(scores, history, options))
     assert not torch.equal(result, scores)
+
+
+CHOICES: dict[str, list[Any]] = {
+    "temperature": [0.4, 1.0, 2.0],
+    "top_k": [1, 3, 30],
+    "top_p": [0.3, 0.95],
+    "min_p": [0.01, 0.3],
+    "repetition_penalty": [0.7, 1.3],
+    "no_repeat_ngram_size": [1, 2, 3],
+    "bad_words_ids": [[[4]], [[4], [5, 6], [1, 2, 3]]],
+    "renormalize_logits": [True],
+}
+
+
+@pytest.mark.parametrize("case", range(80))
+def test_the_distribution_of_a_random_combination_is_that_of_transformers(case: int) -> None:
+    chance = random.Random(case)
+    options = {
+        name: chance.choice(values)
+        for name, values in CHOICES.items()
+        if name == "temperature" or chance.random() < 0.5
+    }
+    generator = torch.Generator().manual_seed(case)
+    scores = 3 * torch.randn(8, 50, generator=generator)
+    history = torch.randint(0, 9, (8, 10), generator=generator)
+
+    result, expected = ours(scores, history, options), theirs(scores, history, options)
+
+    torch.testing.assert_close(result, expected, msg=lambda text: f"{options}: {text}")
+    torch.testing.assert_close(result.softmax(-1), expected.softmax(-1))
 
 
 def test_a_rule_leaves_the_scores_it_was_given() -> None:

@@ -229,6 +229,19 @@ def test_mistakes_of_the_user_are_one_line(marian: tuple[Path, Any]) -> None:
         model.embed("abc")
 
 
+def test_a_drawn_translation_depends_on_its_place_and_not_on_its_batch(
+    marian: tuple[Path, Any],
+) -> None:
+    model = load(marian[0])
+
+    together = model.translate(TEXTS[:7], temperature=1.0, seed=1, slots=3)
+    pairs = model.translate(["abc", "abc"], temperature=1.0, seed=1)
+
+    for place, (text, answer) in enumerate(zip(TEXTS, together, strict=False)):
+        assert answer == model.translate(text, temperature=1.0, seed=1, first_row=place)
+    assert pairs[0] != pairs[1]
+
+
 def test_drawing_follows_no_beams(marian: tuple[Path, Any]) -> None:
     model = load(marian[0])
 

@@ -34,15 +34,27 @@ def save(folder: Path, settings: dict[str, object], specials: list[str]) -> Toke
     return load_tokenizer(Files({file.name: file for file in folder.iterdir()}, "test"))
 
 
-@pytest.mark.parametrize("text", TEXTS)
-def test_gpt2s_tokens_are_those_of_transformers(tmp_path: Path, text: str) -> None:
-    ours = save(tmp_path, {}, ["<|endoftext|>"])
+@pytest.mark.parametrize("prefix", [False, True])
+def test_gpt2s_tokens_are_those_of_transformers(tmp_path: Path, prefix: bool) -> None:
+    ours = save(tmp_path, {"add_prefix_space": prefix}, ["<|endoftext|>"])
     reference = transformers.GPT2Tokenizer.from_pretrained(tmp_path)
 
-    tokens = ours.backend.encode(text).ids
+    for text in [*TEXTS, "a<|endoftext|>b", "", " "]:
+        tokens = ours.backend.encode(text).ids
 
-    assert tokens == reference(text).input_ids
-    assert ours.decode(tokens) == reference.decode(tokens, skip_special_tokens=True)
+        assert tokens == reference(text).input_ids, text
+        assert ours.decode(tokens) == reference.decode(tokens, skip_special_tokens=True)
+
+
+def test_opts_tokens_are_those_of_transformers(tmp_path: Path) -> None:
+    ours = save(tmp_path, dict(OPT), ["<s>", "<pad>", "</s>", "<unk>"])
+    reference = transformers.GPT2Tokenizer.from_pretrained(tmp_path)
+
+    for text in [*TEXTS, "a</s>b<pad>", "<s>", ""]:
+        tokens = ours.backend.encode(text).ids
+
+        assert tokens == reference(text).input_ids, text
+        assert ours.decode(tokens) == reference.decode(tokens, skip_special_tokens=True)
 
 
 def test_opts_texts_begin_with_the_end_token_and_show_none(tmp_path: Path) -> None:

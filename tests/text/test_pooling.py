@@ -157,6 +157,12 @@ def test_a_default_prompt_that_is_none_is_refused(
 @pytest.mark.parametrize(
     ("kinds", "pooling", "message"),
     [
+        (
+            ["Transformer"],
+            None,
+            "has no Pooling step, without which sentence-transformers makes no",
+        ),
+        (["Transformer", "Normalize"], None, "has no Pooling step"),
         (["Transformer", "Dense"], None, "asks for a 'Dense' step; zoo has Transformer, Pooling"),
         (["Transformer", "Pooling"], None, "names 1_Pooling/config.json, which is missing"),
         (["Transformer", "Pooling"], old("weightedmean"), "the pooling pooling_mode_weightedmean"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -65,6 +66,36 @@ def test_pieces_equal_the_librarys(model: Path, text: str) -> None:
     assert pieces.tokens == library.encode(text, out_type=str)
 
 
+@pytest.fixture(scope="module")
+def byte_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With bytes for what has no piece, as mT5 has, and symbols of its user."""
+    folder = tmp_path_factory.mktemp("bytes")
+    return train(folder, "unigram", byte_fallback=True, user_defined_symbols=["<sep>", "a<b"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    # Each once: of "b", "bb" and "bb", "b" the one or the other is found, as sums are rounded.
+    parts=st.lists(
+        st.sampled_from(
+            ["<sep>", "a<b", "<", "a", "b", "cd ", " ", "é", "猫", "😀", "\uff46", "</s>"]
+        ),
+        min_size=1,
+        unique=True,
+    ).filter(lambda parts: "".join(parts).strip())
+)
+def test_bytes_and_user_defined_pieces_equal_the_librarys(
+    byte_model: Path, parts: list[str]
+) -> None:
+    library = sentencepiece.SentencePieceProcessor(model_file=str(byte_model))
+    text = "".join(parts)
+
+    processor = read_sentencepiece(byte_model).processor()
+
+    assert processor.encode(text).ids == library.encode(text)
+    assert processor.decode(library.encode(text)) == library.decode(library.encode(text))
+
+
 def test_xlm_r_tokens_equal_those_of_transformers(model: Path) -> None:
     ours = load_tokenizer(Files({NAME: model}, "xlm-r"))
     theirs = XLMRobertaTokenizer.from_pretrained(model.parent)
@@ -100,8 +131,7 @@ def test_special_pieces_written_out_are_text(model: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"user_defined_symbols": ["<sep>"]}, "has a user-defined piece, '<sep>'"),
-        ({"byte_fallback": True}, "has a byte piece, '<0x00>'"),
+        ({"user_defined_symbols": ["①"]}, "user-defined piece, '①', that its own normaliser"),
         ({"add_dummy_prefix": False}, "turns add_dummy_prefix off"),
         ({"remove_extra_whitespaces": False}, "turns remove_extra_whitespaces off"),
     ],
@@ -121,3 +151,22 @@ def test_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(CheckpointError, match="of the unigram kind"):
         read_sentencepiece(path)
+
+
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        (b"\xff" * 2**20, "is damaged or no sentencepiece model"),  # one endless number
+        (b"\x0a\x08\x0a\x01a\x15\x00\x00\xc0\x7f", "a piece's score is no number"),
+        (b"\x0a\x03\x0a\x01a\x1a\x06\x12\x04\0\0\0\0", "its normaliser's table is none"),
+    ],
+    ids=["number", "score", "table"],
+)
+def test_a_hostile_file_is_refused_at_once(tmp_path: Path, message: bytes, why: str) -> None:
+    (tmp_path / NAME).write_bytes(message)
+    start = time.perf_counter()
+
+    with pytest.raises(CheckpointError, match=why):
+        read_sentencepiece(tmp_path / NAME)
+
+    assert time.perf_counter() - start < 2  # seconds; a quadratic reader takes minutes

@@ -197,6 +197,38 @@ PANIC = """{"model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"},
 {"type": "Precompiled", "precompiled_charsmap": "AAAA"}, "version": "1.0"}"""
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["tokenizer.json", "vocab.txt", "merges.txt", "sentencepiece.bpe.model", "spiece.model"],
+)
+def test_a_file_too_large_to_be_a_tokenizers_is_not_read(name: str, tmp_path: Path) -> None:
+    if name == "merges.txt":
+        (tmp_path / "vocab.json").write_text("{}")
+    with (tmp_path / name).open("wb") as file:
+        file.truncate(300 * 2**20)  # zeros that no disk holds
+
+    with pytest.raises(CheckpointError, match=f"{name} is larger than 209,715,200 bytes"):
+        load(tmp_path)
+
+
+SPARSE = """{"model": {"type": "WordLevel", "vocab": {"a": 0, "far": 900}, "unk_token": "a"},
+"pre_tokenizer": {"type": "Whitespace"}, "version": "1.0"}"""
+
+
+def test_a_number_beyond_the_networks_tokens_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text(SPARSE)
+    tokenizer = load(tmp_path)
+    tokenizer.fit(901)
+    assert tokenizer.encode(["a far"], max_length=9)[0].ids == [0, 900]
+    tokenizer.fit(900)
+
+    with pytest.raises(CheckpointError, match="gives 'far' the number 900, but the network knows"):
+        tokenizer.encode(["a far"], max_length=9)
+    with pytest.raises(CheckpointError, match="gives 'far' the number 900"):
+        tokenizer.word_ids("far")
+    assert tokenizer.encode(["a"], max_length=9)[0].ids == [0]
+
+
 def test_a_vocabulary_without_a_mask_has_none(tmp_path: Path) -> None:
     (tmp_path / "vocab.txt").write_text("[UNK]\n[CLS]\n[SEP]\na\n")
 

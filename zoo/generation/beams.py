@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import torch
 
-from zoo.generation.processors import force, processors
+from zoo.generation.processors import check_choice, force, processors
 from zoo.generation.protocol import Decoder, State
 from zoo.generation.result import Finish, Generated, Stop, allowed, ending
 from zoo.generation.settings import Settings
@@ -135,6 +135,8 @@ def search(
         history = [beam for each in active for beam in each.beams]
         for rule in rules:
             scores = rule(scores, history)
+        if rules:
+            check_choice(scores.view(len(active), -1))  # one beam may end where others go on
         if settings.forced_end is not None:
             last = [
                 number * count + beam

@@ -15,8 +15,9 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 import torch
 from torch import Tensor
 
+from zoo.errors import UsageError
 from zoo.generation.beams import search
-from zoo.generation.processors import force, processors
+from zoo.generation.processors import check_choice, force, processors
 from zoo.generation.protocol import Decoder, State
 from zoo.generation.result import Finish, Generated, Stop, allowed, ending
 from zoo.generation.settings import Settings
@@ -96,7 +97,7 @@ def steps(
     ]
     if settings.temperature:
         for row in rows:
-            row.generator = _generator(seed, row.prompt, row.sequence)
+            row.generator = _generator(seed, settings.first_row + row.prompt, row.sequence)
     # Prompts of like length are read together, so that little is padding.
     rows.sort(key=lambda row: -len(row.prompt_tokens))
     run = _Run(decoder, rows, settings, stop, slots)
@@ -116,13 +117,18 @@ def generate(
 
     Arguments and errors are those of `steps`, but beams are welcome.
     """
+    if slots < 1:
+        raise UsageError(f"slots is {slots}; expected 1 row or more at once")
     if settings.num_beams > 1:
         at_once = max(1, slots // settings.num_beams)
-        return [
-            rows
-            for start in range(0, len(prompts), at_once)
-            for rows in search(decoder, prompts[start : start + at_once], settings, stop=stop)
-        ]
+        # Prompts of like length are searched together, so that little is padding.
+        order = sorted(range(len(prompts)), key=lambda place: -len(prompts[place]))
+        found: dict[int, list[Generated]] = {}
+        for start in range(0, len(order), at_once):
+            places = order[start : start + at_once]
+            batch = [prompts[place] for place in places]
+            found |= zip(places, search(decoder, batch, settings, stop=stop), strict=True)
+        return [found[place] for place in range(len(prompts))]
     results = [[Generated() for _ in range(settings.sequences)] for _ in prompts]
     for step in steps(decoder, prompts, settings, stop=stop, slots=slots):
         result = results[step.prompt][step.sequence]
@@ -181,13 +187,19 @@ class _Run(Generic[S]):
         count = min(len(self.waiting), self._slots if first else len(free))
         fresh = [self.waiting.popleft() for _ in range(count)]
         room = self._room if first else max(row.begun for row in fresh)
-        logits, state = self._decoder.prefill([row.prompt_tokens for row in fresh], room=room)
+        # A prompt with several sequences is read once.
+        prompts = {row.prompt: row.prompt_tokens for row in fresh}
+        numbers = [list(prompts).index(row.prompt) for row in fresh]
+        logits, state = self._decoder.prefill(list(prompts.values()), room=room)
+        logits = logits[numbers]
         self._device = logits.device
         if first:
+            if len(prompts) < len(fresh):
+                state.keep(numbers)
             self._state, self.active = state, fresh
         else:
             assert isinstance(self._state, Refillable)
-            for number, (place, row) in enumerate(zip(free, fresh, strict=False)):
+            for place, number, row in zip(free, numbers, fresh, strict=False):
                 self._state.put(place, state, number)
                 self.active[place] = row
         return self._choose(fresh, logits)
@@ -197,6 +209,8 @@ class _Run(Generic[S]):
         scores = logits = logits.float()
         for rule in self._rules:
             scores = rule(scores, [row.tokens for row in rows])
+        if self._rules:
+            check_choice(scores)
         if self._settings.forced_end is not None:
             last = [n for n, row in enumerate(rows) if len(row.tokens) + 1 == row.begun + row.limit]
             scores = force(scores, self._settings.forced_end, last)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from zoo.errors import UsageError
 from zoo.generation.settings import Settings
 
 History = Sequence[Sequence[int]]
@@ -42,6 +43,19 @@ def processors(settings: Settings) -> list[Processor]:
     if settings.renormalize:
         rules.append(renormalize)
     return rules
+
+
+def check_choice(scores: Tensor) -> None:
+    """Refuse scores (R, V) of which a row has nothing to choose from.
+
+    Raises:
+        UsageError: The rules together forbid all tokens.
+    """
+    if (scores.amax(-1) == -math.inf).any():
+        raise UsageError(
+            "bad words and no_repeat_ngram together forbid every token that could come next; "
+            "give fewer of them, or a smaller max_new_tokens"
+        )
 
 
 def repetition_penalty(penalty: float) -> Processor:

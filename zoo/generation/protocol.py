@@ -35,7 +35,10 @@ class State(Protocol):
         """
 
     def keep(self, prompts: Sequence[int]) -> None:
-        """Forget all prompts and their rows but these, which take the places 0, 1, and so on."""
+        """Forget all prompts and their rows but these, which take the places 0, 1, and so on.
+
+        A prompt that is named several times becomes as many prompts with the same past.
+        """
 
 
 S = TypeVar("S", bound=State)

@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypedDict
 
 from zoo.errors import UsageError
 
 EarlyStopping = bool | Literal["never"]
+
+
+class Choices(TypedDict, total=False):
+    """What a task lets its caller choose of `Settings`.
+
+    ``slots`` are the most rows that are computed at once.
+    """
+
+    max_new_tokens: int
+    temperature: float
+    top_k: int
+    top_p: float
+    min_p: float
+    seed: int | None
+    first_row: int
+    repetition_penalty: float
+    no_repeat_ngram: int
+    num_beams: int
+    length_penalty: float
+    early_stopping: EarlyStopping
+    sequences: int
+    slots: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +48,8 @@ class Settings:
         min_p: Draw among tokens that are at least this times as probable as the best, 0 to 1.
         seed: Of the draws. The same prompt at the same place of a list gives the same text,
             whatever else is in its batch; without a seed each call draws anew.
+        first_row: The place of the first prompt where the list is a part of a longer one, so that
+            each draws as it would in the whole list.
         repetition_penalty: Above 1, tokens that came already become less probable.
         no_repeat_ngram: No run of so many tokens comes twice; 0 for no such rule.
         bad_words: Runs of tokens that never come.
@@ -51,6 +75,7 @@ class Settings:
     top_p: float = 1.0
     min_p: float = 0.0
     seed: int | None = None
+    first_row: int = 0
     repetition_penalty: float = 1.0
     no_repeat_ngram: int = 0
     bad_words: tuple[tuple[int, ...], ...] = field(default=())
@@ -66,6 +91,7 @@ class Settings:
         for name, least in (
             ("max_new_tokens", 1),
             ("top_k", 0),
+            ("first_row", 0),
             ("no_repeat_ngram", 0),
             ("num_beams", 1),
             ("sequences", 1),

@@ -160,7 +160,8 @@ def plan(
 ) -> list[PlannedFile]:
     """Say which files ``fetch`` would return, how large they are, and which it would not download.
 
-    Nothing is written. Arguments and errors are those of ``fetch``.
+    Nothing is written. Arguments and errors are those of ``fetch``; as there, files that are here
+    do when the hub cannot be reached.
     """
     if entry.source.scheme != "hf":
         return _all_here(_local(entry))
@@ -172,7 +173,13 @@ def plan(
             return _all_here(here)
     if no_network:
         raise _missing_offline(entry)
-    commit, listed = _hub(endpoint).files(repository.id, revision)
+    try:
+        commit, listed = _hub(endpoint).files(repository.id, revision)
+    except UnreachableError:
+        here = _find(entry, repository)
+        if here is None:
+            raise
+        return _all_here(here)
     return [
         PlannedFile(file.path, file.size, repository.has(commit, file))
         for file in _wanted(entry, listed)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zoo.folders import user_folder
+
 # A file may change twice within one tick of its file system's clock; what is younger than the
 # coarsest tick in use (FAT, 2 s) cannot be told from its successor, and is not kept.
 _SETTLED_SECONDS = 2.0
@@ -84,14 +86,3 @@ def store(key: Key, models: list[Model]) -> None:
     except OSError:  # a read-only home, a full disk: the next start reads the YAML again
         with contextlib.suppress(OSError):
             temporary.unlink()
-
-
-def user_folder(variable: str, default: str) -> Path | None:
-    """Return zoo's folder under an XDG base directory, or None where there is no home.
-
-    A relative path in the variable is ignored, as the XDG standard says.
-    """
-    base = os.environ.get(variable, "")
-    if not os.path.isabs(base):  # noqa: PTH117 (hot path)
-        base = os.path.join(os.path.expanduser("~"), default)  # noqa: PTH111, PTH118 (hot path)
-    return Path(base) / "zoo" if os.path.isabs(base) else None  # noqa: PTH117 (hot path)

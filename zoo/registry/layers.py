@@ -11,6 +11,7 @@ from typing import Literal
 from zoo.distributions import EntryPoint, enabled, entry_points
 from zoo.entry import Entry, File, License, Origin, Reported, Source
 from zoo.errors import RegistryError
+from zoo.folders import user_folder
 from zoo.registry import caching
 from zoo.registry.caching import Model
 from zoo.registry.lookup import Registry
@@ -131,7 +132,7 @@ def _registry_path(point: EntryPoint) -> Path | str:
 
 
 def _user_layers(extra: Sequence[Path]) -> Iterator[Layer]:
-    config = caching.user_folder("XDG_CONFIG_HOME", ".config")
+    config = user_folder("XDG_CONFIG_HOME", ".config")
     layers = []
     if config is not None and (config / "registry.yaml").is_file():
         layers.append(Layer("user", config / "registry.yaml"))

@@ -62,8 +62,9 @@ def embed(
     def read(hidden: Tensor, batch: TokenBatch) -> Sequence[Tensor]:
         return pool(hidden, batch).cpu().unbind()
 
-    vectors = encode(loaded, prompted, read, batch_tokens=batch_tokens)
-    return torch.stack(vectors) if vectors else torch.empty(0, 0)
+    # Without a text, one shows how wide vectors are.
+    vectors = encode(loaded, prompted or ["a"], read, batch_tokens=batch_tokens)
+    return torch.stack(vectors)[: len(texts)]
 
 
 def embed_tokens(

@@ -4,34 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol, TypedDict
+from typing import Any, Protocol
 
 from zoo.generation import Decoder, Finish, Generated, Settings, State, generate
 from zoo.generation.engine import SLOTS
-from zoo.generation.settings import EarlyStopping
+from zoo.generation.settings import Choices
 from zoo.loading import Loaded
 from zoo.tasks import require
 
 
-class Options(TypedDict, total=False):
-    """How tokens are chosen: the fields of `zoo.generation.Settings`; the checkpoint's by default.
-
-    ``slots`` are the most rows that are computed at once.
-    """
-
-    max_new_tokens: int
-    temperature: float
-    top_k: int
-    top_p: float
-    min_p: float
-    seed: int | None
-    repetition_penalty: float
-    no_repeat_ngram: int
-    num_beams: int
-    length_penalty: float
-    early_stopping: EarlyStopping
-    sequences: int
-    slots: int
+class Options(Choices, total=False):
+    """How tokens are chosen: as the checkpoint's authors do by default."""
 
 
 class SequencePreprocessor(Protocol):
@@ -104,14 +87,10 @@ def run(
     preprocessor: SequencePreprocessor = loaded.preprocessor
     chosen = {name: value for name, value in options.items() if name != "slots"}
     settings = _settings(preprocessor.settings, chosen)
-    order = sorted(range(len(rows)), key=lambda index: -len(rows[index]))
-    results = generate(
-        decoder, [rows[index] for index in order], settings, slots=options.get("slots", SLOTS)
-    )
-    found = dict(zip(order, results, strict=True))
+    results = generate(decoder, rows, settings, slots=options.get("slots", SLOTS))
     return [
-        Answer(text, tuple(_candidate(each, preprocessor) for each in found[index]))
-        for index, text in enumerate(texts)
+        Answer(text, tuple(_candidate(each, preprocessor) for each in candidates))
+        for text, candidates in zip(texts, results, strict=True)
     ]
 
 

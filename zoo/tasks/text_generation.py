@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
 from zoo.errors import UsageError
 from zoo.generation import CausalDecoder, Finish, Generated, Settings
 from zoo.generation import generate as generate_tokens
 from zoo.generation import steps as generate_steps
 from zoo.generation.engine import SLOTS
-from zoo.generation.settings import EarlyStopping
+from zoo.generation.settings import Choices
 from zoo.loading import Loaded
 from zoo.tasks import require
 from zoo.text import PromptPreprocessor, TextStream
@@ -20,29 +20,16 @@ from zoo.text.stream import stopper
 TASK = "text-generation"
 
 
-class Options(TypedDict, total=False):
-    """How tokens are chosen and when to stop: the fields of `zoo.generation.Settings`, as texts.
+class Options(Choices, total=False):
+    """How tokens are chosen and when to stop: as `zoo.generation.Settings`, in texts.
 
     ``stop`` are strings that end a text and are no part of it; ``bad_words`` words that never come,
-    at a beginning or after a space; ``slots`` the most rows that are computed at once.
+    at a beginning or after a space.
     """
 
-    max_new_tokens: int
-    temperature: float
-    top_k: int
-    top_p: float
-    min_p: float
-    seed: int | None
-    repetition_penalty: float
-    no_repeat_ngram: int
-    num_beams: int
-    length_penalty: float
-    early_stopping: EarlyStopping
-    sequences: int
     logprobs: int | None
     stop: Sequence[str]
     bad_words: Sequence[str]
-    slots: int
 
 
 @dataclass(frozen=True)
@@ -106,16 +93,13 @@ def generate(
     """
     decoder, preprocessor = _parts(loaded)
     stops = _stops(options)
-    slots = options.get("slots", SLOTS)
-    if slots < 1:
-        raise UsageError(f"slots is {slots}; expected 1 row or more at once")
     encoded = [preprocessor.encode(prompt) for prompt in prompts]
     rows = generate_tokens(
         decoder,
         encoded,
         _settings(preprocessor, options),
         stop=stopper(preprocessor.tokenizer, stops),
-        slots=slots,
+        slots=options.get("slots", SLOTS),
     )
     return [
         Generation(prompt, tuple(_continuation(each, tokens, preprocessor, stops) for each in row))

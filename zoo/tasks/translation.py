@@ -15,6 +15,9 @@ TASK = "translation"
 class TranslationPreprocessor(SequencePreprocessor, Protocol):
     """Texts to tokens, for a target language."""
 
+    def target(self, text: str, *, to: str | None = None) -> tuple[str | None, str]:
+        """The language that a text asks for, else ``to``; and the text without its mark."""
+
     def encode(self, texts: Sequence[str], *, to: str | None = None) -> Sequence[Sequence[int]]:
         """The tokens of each text; ``to`` is the language of those that name none."""
 

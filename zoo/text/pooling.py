@@ -76,7 +76,7 @@ def load_pooling(files: Files) -> Pooling:
     modules = files.json_list("modules.json")
     if not modules:
         return Pooling()
-    mode: Mode = "mean"
+    mode: Mode | None = None
     normalize = False
     for module in modules:
         kind = str(module.get("type", "")).rsplit(".", 1)[-1]
@@ -89,6 +89,11 @@ def load_pooling(files: Files) -> Pooling:
                 f"{files.source}: modules.json asks for a {kind!r} step; zoo has "
                 f"{_TRANSFORMER}, {_POOLING} and {_NORMALIZE}"
             )
+    if mode is None:
+        raise CheckpointError(
+            f"{files.source}: modules.json has no {_POOLING} step, without which "
+            "sentence-transformers makes no vector of a text; add one, or remove modules.json"
+        )
     settings = files.json("config_sentence_transformers.json")
     return Pooling(mode, normalize, _default_prompt(settings, files.source))
 

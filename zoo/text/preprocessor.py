@@ -122,12 +122,7 @@ def load_preprocessor(files: Files, config: TextConfig) -> TextPreprocessor:
     tokenizer = load_tokenizer(files)
     if files.json("sentence_bert_config.json").get("do_lower_case"):
         tokenizer.lower_case()
-    tokens = tokenizer.backend.get_vocab_size()
-    if tokens > config.vocabulary:
-        raise CheckpointError(
-            f"{files.source}: the tokenizer has {tokens} tokens, "
-            f"but the network knows {config.vocabulary} only"
-        )
+    tokenizer.fit(config.vocabulary)
     max_length = length_limit(files, config)
     special = tokenizer.backend.num_special_tokens_to_add(is_pair=True)
     if max_length <= special:  # the tokenizers library would count below zero, and cut nothing

@@ -29,7 +29,7 @@ class PromptPreprocessor:
         Raises:
             InputError: It is empty, and the model has no token to begin with.
         """
-        tokens: list[int] = self.tokenizer.backend.encode(prompt).ids
+        tokens = self.tokenizer.checked(self.tokenizer.backend.encode(prompt).ids)
         if tokens:
             return tokens
         if self.start is None:
@@ -47,12 +47,7 @@ def load_prompts(files: Files, config: TextConfig) -> PromptPreprocessor:
             or an end is no token.
     """
     tokenizer = load_tokenizer(files)
-    tokens = tokenizer.backend.get_vocab_size()
-    if tokens > config.vocabulary:
-        raise CheckpointError(
-            f"{files.source}: the tokenizer has {tokens} tokens, "
-            f"but the network knows {config.vocabulary} only"
-        )
+    tokenizer.fit(config.vocabulary)
     starts = _special(files, "bos_token_id", config.vocabulary)
     return PromptPreprocessor(
         tokenizer, starts[0] if starts else None, _special(files, "eos_token_id", config.vocabulary)

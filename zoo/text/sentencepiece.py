@@ -7,7 +7,7 @@ sentencepiece package is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 
 _UNIGRAM = 1
 
-# Kinds of piece. Only normal ones are found in a text; those of the second group are found by rules
-# that the tokenizers library does not share.
+# Kinds of piece. Normal and user-defined ones are found in a text; bytes stand for what has none.
 _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED, _BYTE = range(1, 7)
-_REFUSED = {_USER_DEFINED: "user-defined", _BYTE: "byte"}
 
 # Switches of the normaliser, all on by default.
 _SWITCHES = {3: "add_dummy_prefix", 4: "remove_extra_whitespaces", 5: "escape_whitespaces"}
@@ -33,13 +31,15 @@ class SentencePieceModel:
     """Pieces in their order with log-probabilities, and the table of the text normaliser.
 
     ``hidden`` are the numbers of pieces that stand for no text, such as ``</s>``: written out in a
-    text, they are text. One of them is ``unknown``, which stands for any text without a piece.
+    text, they are text. One of them is ``unknown``, which stands for any text without a piece,
+    unless there is a piece for each of the 256 ``bytes``.
     """
 
     pieces: list[tuple[str, float]]
     charsmap: bytes
     hidden: frozenset[int]
     unknown: int
+    bytes: bool
 
     def processor(self) -> tokenizers.Tokenizer:
         """The tokenizer that sentencepiece would be over its own pieces, without special ones."""
@@ -54,7 +54,7 @@ class SentencePieceModel:
         """The tokenizer that sentencepiece would be, over a family's arrangement of the pieces."""
         from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
-        backend = Tokenizer(models.Unigram(vocabulary, unk_id=unknown))
+        backend = Tokenizer(models.Unigram(vocabulary, unknown, self.bytes))
         steps: list[normalizers.Normalizer] = [
             normalizers.Strip(),
             normalizers.Replace(Regex(" {2,}"), " "),
@@ -63,7 +63,10 @@ class SentencePieceModel:
             steps.insert(0, normalizers.Precompiled(self.charsmap))
         backend.normalizer = normalizers.Sequence(steps)
         backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
-        backend.decoder = decoders.Metaspace(prepend_scheme="always")
+        joined = decoders.Metaspace(prepend_scheme="always")
+        backend.decoder = (
+            decoders.Sequence([decoders.ByteFallback(), joined]) if self.bytes else joined
+        )
         return backend
 
 
@@ -73,28 +76,20 @@ def read_sentencepiece(path: Path) -> SentencePieceModel:
     Raises:
         CheckpointError: It is damaged, or a model of another kind than unigram.
     """
+    import math
     import struct
 
     pieces: list[tuple[str, float]] = []
     charsmap = b""
-    hidden: set[int] = set()
-    unknown = 0
+    kinds: list[int | bytes] = []
     kind: int | bytes = _UNIGRAM
     try:
         for field, value in _fields(path.read_bytes()):
             if field == 1:  # pieces {1: text, 2: score}
                 piece = dict(_fields(_bytes(value)))
                 score = struct.unpack("<f", _bytes(piece.get(2, b"\0\0\0\0")))[0]
-                text, type_ = _bytes(piece[1]).decode(), piece.get(3, _NORMAL)
-                if type_ in _REFUSED:
-                    raise CheckpointError(
-                        f"{path.name} has a {_REFUSED[type_]} piece, {text!r}, which zoo lacks"
-                    )
-                if type_ != _NORMAL:
-                    hidden.add(len(pieces))
-                if type_ == _UNKNOWN:
-                    unknown = len(pieces)
-                pieces.append((text, score))
+                pieces.append((_bytes(piece[1]).decode(), score))
+                kinds.append(piece.get(3, _NORMAL))
             elif field == 2:  # trainer_spec {3: model_type}
                 kind = dict(_fields(_bytes(value))).get(3, kind)
             elif field == 3:  # normalizer_spec {2: precompiled_charsmap}
@@ -107,7 +102,65 @@ def read_sentencepiece(path: Path) -> SentencePieceModel:
         raise CheckpointError(f"{path.name} is damaged or no sentencepiece model") from error
     if kind != _UNIGRAM or not pieces:
         raise CheckpointError(f"{path.name} is no sentencepiece model of the unigram kind")
-    return SentencePieceModel(pieces, charsmap, frozenset(hidden), unknown)
+    if not all(math.isfinite(score) for _, score in pieces):
+        raise CheckpointError(f"{path.name} is damaged: a piece's score is no number")
+    if kinds.count(_BYTE) not in (0, 256):
+        raise CheckpointError(f"{path.name} has pieces for {kinds.count(_BYTE)} of the 256 bytes")
+    own = [text for (text, _), kind in zip(pieces, kinds, strict=True) if kind == _USER_DEFINED]
+    changed = [
+        text
+        for text, same in zip(own, _normalized(own, charsmap, path), strict=True)
+        if text != same
+    ]
+    if changed:
+        raise CheckpointError(
+            f"{path.name} has a user-defined piece, {changed[0]!r}, that its own normaliser "
+            "changes, which zoo cannot"
+        )
+    return SentencePieceModel(
+        _scored(pieces, kinds),
+        charsmap,
+        frozenset(n for n, kind in enumerate(kinds) if kind in (_UNKNOWN, _CONTROL, _UNUSED)),
+        kinds.index(_UNKNOWN) if _UNKNOWN in kinds else 0,
+        bytes=kinds.count(_BYTE) == 256,
+    )
+
+
+def _normalized(texts: Sequence[str], charsmap: bytes, path: Path) -> list[str]:
+    """Texts after the table, which is thereby known to be whole."""
+    if not charsmap:
+        return list(texts)
+    from tokenizers import normalizers
+
+    try:
+        table = normalizers.Precompiled(charsmap)
+        table.normalize_str("a")
+        return [table.normalize_str(text) for text in texts]
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the Rust library may panic, which is no Exception
+        raise CheckpointError(f"{path.name} is damaged: its normaliser's table is none") from error
+
+
+def _scored(
+    pieces: list[tuple[str, float]], kinds: Sequence[int | bytes]
+) -> list[tuple[str, float]]:
+    """Pieces with the scores that make one search find what sentencepiece finds by several rules.
+
+    It takes a user-defined piece wherever there is one, by a score better than that of any pieces
+    in its stead (src/unigram_model.cc, EncodeOptimized). The file's 0 of bytes would take them
+    where a text spells one out, ``<0x41>``; with the worst score it takes other pieces as a rule.
+    """
+    normal = [score for (_, score), kind in zip(pieces, kinds, strict=True) if kind == _NORMAL]
+    worst, best = min(normal, default=0.0), max(normal, default=0.0)
+    rules = {
+        _USER_DEFINED: lambda text: max(len(text.encode()) * best - 0.1, worst),
+        _BYTE: lambda text: worst,
+    }
+    return [
+        (text, rules[kind](text) if kind in (_USER_DEFINED, _BYTE) else score)
+        for (text, score), kind in zip(pieces, kinds, strict=True)
+    ]
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
@@ -120,13 +173,14 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
     def varint() -> int:
         nonlocal place
         number = shift = 0
-        while True:
+        while shift < 64:  # a longer one is none, and would take a time that is quadratic
             byte = message[place]
             place += 1
             number |= (byte & 0x7F) << shift
             if byte < 0x80:
                 return number
             shift += 7
+        raise ValueError("a number of more than 64 bits")
 
     while place < len(message):
         key = varint()

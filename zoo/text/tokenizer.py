@@ -34,9 +34,41 @@ class Tokenizer:
         backend.no_padding()
         self.backend = backend
         self.mask_token = mask_token
+        self._source = source
+        self._vocabulary: int | None = None
         self.mask_id = None if mask_token is None else backend.token_to_id(mask_token)
         if mask_token is not None and self.mask_id is None:
             raise CheckpointError(f"{source}: mask token {mask_token!r} is not in the vocabulary")
+
+    def fit(self, vocabulary: int) -> None:
+        """Say how many tokens the network knows.
+
+        Numbers may have gaps, and to look at each takes as long as to load a small model; so one
+        that is too large is found when it comes up, by `checked`.
+
+        Raises:
+            CheckpointError: There are more tokens than that.
+        """
+        tokens = self.backend.get_vocab_size()
+        if tokens > vocabulary:
+            raise CheckpointError(
+                f"{self._source}: the tokenizer has {tokens} tokens, "
+                f"but the network knows {vocabulary} only"
+            )
+        self._vocabulary = vocabulary
+
+    def checked(self, ids: list[int]) -> list[int]:
+        """Token numbers that the network knows.
+
+        Raises:
+            CheckpointError: One is not.
+        """
+        if self._vocabulary is not None and max(ids, default=0) >= self._vocabulary:
+            raise CheckpointError(
+                f"{self._source}: the tokenizer gives {self.backend.id_to_token(max(ids))!r} the "
+                f"number {max(ids)}, but the network knows {self._vocabulary} tokens only"
+            )
+        return ids
 
     def encode(
         self, texts: Sequence[str] | Sequence[tuple[str, str]], *, max_length: int
@@ -51,7 +83,7 @@ class Tokenizer:
         """
         self.backend.enable_truncation(max_length, strategy="only_first")
         try:
-            return self.backend.encode_batch(list(texts))
+            encodings = self.backend.encode_batch(list(texts))
         except Exception as error:  # the Rust library raises no narrower type
             if "truncat" not in str(error).lower():
                 raise
@@ -59,6 +91,9 @@ class Tokenizer:
                 f"a pair's second text does not fit into {max_length} tokens beside the first; "
                 "shorten it"
             ) from error
+        for encoding in encodings:
+            self.checked(encoding.ids)
+        return encodings
 
     def lower_case(self) -> None:
         """Lower-case all text from now on, before any other step but the search for special tokens.
@@ -88,7 +123,7 @@ class Tokenizer:
         encoding = self.backend.encode(f" {word}", add_special_tokens=False)
         ids = [token for token in encoding.ids if self.word(token)]
         as_written = self.backend.token_to_id(word)
-        return ids if len(ids) == 1 or as_written is None else [as_written]
+        return self.checked(ids if len(ids) == 1 or as_written is None else [as_written])
 
     def word(self, token: int) -> str:
         """One token as a person reads it: without the mark of a word's beginning."""
@@ -117,14 +152,14 @@ def load_tokenizer(files: Files) -> Tokenizer:
     import tokenizers
 
     settings = files.json("tokenizer_config.json")
-    for name in ("do_lower_case", "strip_accents", "tokenize_chinese_chars"):
+    for name in ("add_prefix_space", "do_lower_case", "strip_accents", "tokenize_chinese_chars"):
         given = settings.get(name, False)
         if not isinstance(given, bool) and (name, given) != ("strip_accents", None):
             raise CheckpointError(
                 f"{files.source}: tokenizer_config.json: {name!r} is {given!r:.60}; "
                 "expected true or false"
             )
-    if path := files.path("tokenizer.json"):
+    if path := files.side_file("tokenizer.json"):
         try:
             backend = tokenizers.Tokenizer.from_file(str(path))
         except KeyboardInterrupt:
@@ -134,16 +169,18 @@ def load_tokenizer(files: Files) -> Tokenizer:
                 f"{files.source}: tokenizer.json is damaged: {one_line(error)}"
             ) from error
         _apply_bert_settings(backend, settings)
-    elif path := files.path("vocab.txt"):
+    elif path := files.side_file("vocab.txt"):
         backend = _wordpiece(_lines(path, files.source), settings, files.source)
-    elif files.path("vocab.json") and files.path("merges.txt"):
-        backend = _byte_level_bpe(files, settings)
-    elif path := files.path("sentencepiece.bpe.model"):
+    elif files.path("vocab.json") and (path := files.side_file("merges.txt")):
+        backend = _byte_level_bpe(files, path, settings)
+    elif path := files.side_file("sentencepiece.bpe.model"):
         backend = _xlm_roberta(path)
+    elif path := files.side_file("spiece.model"):
+        backend = _t5(path, settings, files.source)
     else:
         raise CheckpointError(
             f"{files.source}: no tokenizer; expected tokenizer.json, vocab.txt, vocab.json with "
-            "merges.txt, or sentencepiece.bpe.model"
+            "merges.txt, sentencepiece.bpe.model or spiece.model"
         )
     mask = settings.get("mask_token") or files.json("special_tokens_map.json").get("mask_token")
     if isinstance(mask, dict):
@@ -196,13 +233,13 @@ def _wordpiece(
     return backend
 
 
-def _byte_level_bpe(files: Files, settings: dict[str, Any]) -> tokenizers.Tokenizer:
+def _byte_level_bpe(files: Files, merges: Path, settings: dict[str, Any]) -> tokenizers.Tokenizer:
     """Byte-level BPE from ``vocab.json`` and ``merges.txt``: RoBERTa's tokenizer or GPT-2's."""
     from tokenizers import Tokenizer as Backend
     from tokenizers import decoders, models, pre_tokenizers
 
     numbers = files.json("vocab.json")
-    lines = _lines(files.paths["merges.txt"], files.source)
+    lines = _lines(merges, files.source)
     rows = [line.split(" ") for line in lines if line and not line.startswith("#version")]
     try:
         backend = Backend(models.BPE(numbers, [(left, right) for left, right in rows]))
@@ -210,7 +247,8 @@ def _byte_level_bpe(files: Files, settings: dict[str, Any]) -> tokenizers.Tokeni
         raise CheckpointError(
             f"{files.source}: vocab.json and merges.txt do not fit together: {one_line(error)}"
         ) from error
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    prefix = settings.get("add_prefix_space", False)
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix)
     backend.decoder = decoders.ByteLevel()
     # OPT has RoBERTa's tokens and GPT-2's way with them; what the files say counts.
     if str(settings.get("tokenizer_class")).startswith("GPT2") or "<|endoftext|>" in numbers:
@@ -276,6 +314,31 @@ def _xlm_roberta(path: Path) -> tokenizers.Tokenizer:
     backend.add_special_tokens(specials)
     # The mask takes the space before it, as a word would.
     backend.add_special_tokens([AddedToken("<mask>", lstrip=True, special=True)])
+    return backend
+
+
+def _t5(path: Path, settings: dict[str, Any], source: str) -> tokenizers.Tokenizer:
+    """T5's tokenizer: sentencepiece's pieces, then the marks of gaps, from the last to the first.
+
+    google-research/text-to-text-transfer-transformer, t5/data/preprocessors.py, sentinel_id
+    """
+    from tokenizers import processors
+
+    model = read_sentencepiece(path)
+    count = settings.get("extra_ids", 100)  # 0 in mT5, whose pieces have them
+    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= 10_000:
+        raise CheckpointError(
+            f"{source}: tokenizer_config.json: 'extra_ids' is {count!r:.60}; expected 0 or more"
+        )
+    gaps = [f"<extra_id_{number}>" for number in reversed(range(count))]
+    backend = model.backend([*model.pieces, *((gap, 0.0) for gap in gaps)], unknown=model.unknown)
+    end = backend.token_to_id("</s>")
+    if end is None:
+        raise CheckpointError(f"{source}: {path.name} has no </s>")
+    backend.post_processor = processors.TemplateProcessing(
+        single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", end)]
+    )
+    backend.add_special_tokens([*(model.pieces[number][0] for number in model.hidden), *gaps])
     return backend
 
 
