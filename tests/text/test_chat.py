@@ -321,6 +321,8 @@ HOSTILE = {
     "macros that call themselves": "{% macro f(n) %}{{ f(n-1) ~ f(n-1) if n }}{% endmacro %}"
     "{{ f(90) }}",
     "a text times a number": "{{ 'x' * 10**11 }}",
+    "a number below nothing": "{{ 'x' * -(10**9) }}{% for i in range(99999) %}"
+    "{% for i in range(99999) %}{% endfor %}{% endfor %}",
     "a list times a number": "{{ ([0] * 10**11)|length }}",
     "a number without end": "{{ 10**10**10 }}",
     "a number that grows": "{% set ns = namespace(x=9) %}"

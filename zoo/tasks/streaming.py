@@ -11,16 +11,20 @@ from zoo.text import TextStream
 class Streamed(Iterator[str]):
     """The pieces of one text, each as soon as it is certain, in whole characters.
 
-    ``tokens`` is how many were generated so far; ``finish`` why the text ended, once it has.
+    ``text`` is what the pieces so far make, ``tokens`` how many were generated for it; ``finish``
+    is why the text ended, once it has.
     """
 
     def __init__(self, steps: Iterator[Step], text: TextStream) -> None:
+        self.text = ""
         self.tokens = 0
         self.finish: Finish | None = None
         self._pieces = self._run(steps, text)
 
     def __next__(self) -> str:
-        return next(self._pieces)
+        piece = next(self._pieces)
+        self.text += piece
+        return piece
 
     def _run(self, steps: Iterator[Step], text: TextStream) -> Iterator[str]:
         for step in steps:

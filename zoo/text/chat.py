@@ -61,9 +61,7 @@ class ChatTemplate:
 
         values = {"messages": _checked(messages), "tools": None, "documents": None}
         try:
-            return self._sandbox.render(
-                self.text, {**self.tokens, **values, "add_generation_prompt": True}
-            )
+            return self._sandbox.render({**self.tokens, **values, "add_generation_prompt": True})
         except RefusedError as error:
             raise InputError(
                 f"the chat template refuses these messages: {one_line(error):.{_SHOWN}}"
@@ -83,7 +81,7 @@ class ChatTemplate:
     def _sandbox(self) -> Sandbox:
         from zoo.text.sandbox import Sandbox
 
-        return Sandbox()
+        return Sandbox(self.text)
 
 
 def load_chat_template(files: Files) -> ChatTemplate | None:

@@ -42,11 +42,15 @@ class RefusedError(TemplateError):
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
-    """An environment that writes as transformers' does, within a budget."""
+    """An environment that renders one template as transformers does, within a budget.
+
+    Raises:
+        TemplateError: The template is no Jinja, or spends too much before it runs.
+    """
 
     intercepted_binops = frozenset(["+", "*", "**", "%"])
 
-    def __init__(self) -> None:
+    def __init__(self, source: str) -> None:
         self._left = _ALLOWANCE
         super().__init__(
             trim_blocks=True,
@@ -67,17 +71,16 @@ class Sandbox(ImmutableSandboxedEnvironment):
             "dict": lambda *pairs, **fields: dict(*pairs, **fields),  # not the class itself
             "namespace": _Namespace,
         }
+        self._template = self.from_string(source)
 
-    def render(self, source: str, values: Mapping[str, Any]) -> str:
-        """Render a template.
+    def render(self, values: Mapping[str, Any]) -> str:
+        """Render the template.
 
         Raises:
             Exception: Whatever the template makes of itself; `RefusedError` if it was meant.
         """
-        self._left = _ALLOWANCE
-        template = self.from_string(source)
         self._left = _ALLOWANCE + _TIMES * _size(values, 2**40)
-        return template.render(values)
+        return self._template.render(values)
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = Parser(self, source, name, filename).parse()
@@ -104,7 +107,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if operator == "*":
             for one, other in ((left, right), (right, left)):
                 if isinstance(one, str | bytes | list | tuple) and isinstance(other, int):
-                    self._pay(_size(one, self._left) * other)
+                    self._pay(_size(one, self._left) * max(other, 0))
         if operator == "**" and isinstance(right, int) and right > _BITS:
             raise SecurityError(f"a power of {right}, above {_BITS}")
         if operator == "%" and isinstance(left, str):
