@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, cast, overload
 
@@ -205,13 +205,13 @@ class Model(Loaded):
         return stream(self, prompt, **options)
 
     @overload
-    def chat(self, messages: list[Message], **options: Unpack[Options]) -> Generation: ...
+    def chat(self, messages: Sequence[Message], **options: Unpack[Options]) -> Generation: ...
     @overload
     def chat(
-        self, messages: list[list[Message]], **options: Unpack[Options]
+        self, messages: Sequence[Sequence[Message]], **options: Unpack[Options]
     ) -> list[Generation]: ...
     def chat(
-        self, messages: list[Message] | list[list[Message]], **options: Unpack[Options]
+        self, messages: Sequence[Message] | Sequence[Sequence[Message]], **options: Unpack[Options]
     ) -> Generation | list[Generation]:
         """Answer a conversation, or each of a list of them; see `zoo.tasks.text_generation.chat`.
 
@@ -221,13 +221,11 @@ class Model(Loaded):
         """
         from zoo.tasks.text_generation import chat
 
-        several = [each for each in messages if isinstance(each, list)]
-        if several and len(several) == len(messages):
-            return chat(self, several, **options)
-        # A list among messages is refused as what is no message.
-        return chat(self, [cast("list[Message]", messages)], **options)[0]
+        if not messages or isinstance(messages[0], Mapping):
+            return chat(self, [cast("Sequence[Message]", messages)], **options)[0]
+        return chat(self, cast("Sequence[Sequence[Message]]", messages), **options)
 
-    def stream_chat(self, messages: list[Message], **options: Unpack[Options]) -> Streamed:
+    def stream_chat(self, messages: Sequence[Message], **options: Unpack[Options]) -> Streamed:
         """Answer a conversation piece by piece, as `chat` does."""
         from zoo.tasks.text_generation import stream_chat
 

@@ -316,7 +316,7 @@ def test_ctrl_c_ends_a_stream_with_what_was_generated(
     zoo: Zoo, talker: Path, tmp_path: Path, kind: str
 ) -> None:
     if kind == "chat":
-        command = ("run", str(talker), "Hi", *LONG)
+        arguments = [str(talker), "Hi"]
     else:
         from tests.marian import save_marian
 
@@ -326,8 +326,8 @@ def test_ctrl_c_ends_a_stream_with_what_was_generated(
             forced_eos_token_id=None,
             max_position_embeddings=60_000,
         )
-        command = ("run", "./m", "abc dä.", *LONG, "--num-beams", "1")
-    process = zoo.start(*command)
+        arguments = ["./m", "abc dä.", "--num-beams", "1"]
+    process = zoo.start("run", *arguments, *LONG)
     assert process.stdout is not None
 
     assert select.select([process.stdout], [], [], 60)[0], "nothing came while it generates"
