@@ -235,6 +235,9 @@ def test_ctrl_c_stops_an_answer_and_keeps_what_came(
         screen.type("\x03")
         assert "note: stopped\n" in screen.until(">>> ")
 
+    screen.type("half a line")
+    screen.until("half a line")
+    time.sleep(0.3)  # readline waits for keys again; a signal just before would wait with it
     screen.type("\x03")
     assert "note: Ctrl-D or /exit leaves" in screen.until(">>> ")
     screen.type("\x04")

@@ -186,6 +186,23 @@ def test_translations_are_a_line_each(zoo: Zoo, translator: Path) -> None:
     assert refused == "no target language 'xyz'; this model has deu, fra"
 
 
+def test_one_translation_without_beams_is_a_stream_of_the_same_text(
+    zoo: Zoo, translator: Path
+) -> None:
+    from tests.marian import load
+
+    command = ("run", str(translator), "--to", "fra", "--device", "cpu", "abc dä.", "--seed", "4")
+
+    done = zoo(*command, "--temperature", "3", "--max-new-tokens", "5")
+
+    expected = load(translator).translate(
+        "abc dä.", to="fra", temperature=3.0, seed=4, max_new_tokens=5
+    )
+    assert done.stdout == shown(expected.text) + "\n"
+    cut = expected.candidates[0].finish == "length"
+    assert done.stderr.startswith("note: 1 result reached") == cut
+
+
 @pytest.mark.parametrize("task", ["text-generation", "fill-mask"])
 def test_a_task_that_a_folder_cannot_do_is_one_line(zoo: Zoo, translator: Path, task: str) -> None:
     error = zoo.fails(2, "run", str(translator), "a", "--task", task)
