@@ -27,7 +27,7 @@ from jinja2.utils import Namespace, pass_context
 from jinja2.visitor import NodeTransformer
 
 # Characters and elements that a template may make: so many, and so many times those of the chat.
-_ALLOWANCE = 2_000_000
+_ALLOWANCE = 1_000_000
 _TIMES = 1000
 
 _TURN = 10  # what a turn of a loop, or a call, costs
@@ -61,6 +61,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.filters["tojson"] = _to_json
         for name, function in self.filters.items():
             self.filters[name] = self._guarded(name, function)
+        for name, test in self.tests.items():
+            self.tests[name] = self._tested(test)  # type: ignore[arg-type]  # bare "function"
         self.filters["_measured"] = self._spend
         # A filter that takes the context is not called once and for all when it is compiled.
         self.filters["_turn"] = pass_context(lambda context, value: self._pay(_TURN))
@@ -93,6 +95,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         value = getattr(__obj, "__self__", None)
         if isinstance(value, str | bytes | int):
             __self._check(name, value, (*args, *kwargs.values()))
+            __self._pay(_length(value))
         __self._pay(_TURN)
         return __self._spend(super().call(__context, __obj, *args, **kwargs))
 
@@ -134,9 +137,20 @@ class Sandbox(ImmutableSandboxedEnvironment):
         @wraps(function)
         def guarded(*args: Any, **kwargs: Any) -> Any:
             self._check(name, args[place], (*args[place + 1 :], *kwargs.values()))
+            self._pay(_length(args[place]))
             return self._spend(function(*args, **kwargs))
 
         return guarded
+
+    def _tested(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A test that pays for what it looks at: all of two values that are compared."""
+
+        @wraps(function)
+        def tested(*args: Any) -> Any:
+            self._pay(_size(args, self._left) if len(args) > 1 else _length(args[0]))
+            return function(*args)
+
+        return tested
 
     def _check(self, name: str, value: object, arguments: tuple[object, ...]) -> None:
         """Refuse what would be too large before it is made."""
@@ -167,17 +181,26 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
 
 class _Meter(NodeTransformer):
-    """Lets each turn of a loop and each value that is put together pay."""
+    """Lets each turn of a loop pay, and each value that is put together or compared."""
 
     def generic_visit(self, node: nodes.Node, *args: Any, **kwargs: Any) -> nodes.Node:
         super().generic_visit(node, *args, **kwargs)
         if isinstance(node, nodes.For):
             turn = nodes.Filter(nodes.Const(None), "_turn", [], [], None, None)
             node.body.insert(0, nodes.ExprStmt(turn).set_lineno(node.lineno))
+        if isinstance(node, nodes.Compare):
+            node.expr = _measured(node.expr)
+            for operand in node.ops:
+                operand.expr = _measured(operand.expr)
         made = isinstance(node, nodes.Concat | nodes.List | nodes.Dict)
         if made or (isinstance(node, nodes.Tuple) and node.ctx == "load"):
-            return nodes.Filter(node, "_measured", [], [], None, None).set_lineno(node.lineno)
+            return _measured(node)
         return node
+
+
+def _measured(node: nodes.Node) -> nodes.Filter:
+    """The same value, paid for."""
+    return nodes.Filter(node, "_measured", [], [], None, None, lineno=node.lineno)
 
 
 class _Generation(Extension):
@@ -215,6 +238,11 @@ def _check_format(text: str) -> None:
         raise SecurityError(f"a format with the width {found[0]!r}")
 
 
+def _length(value: object) -> int:
+    """Characters or elements of a value, without what these hold."""
+    return len(value) if isinstance(value, str | bytes | list | tuple | dict) else 0
+
+
 def _size(value: object, most: int) -> int:
     """Characters and elements of a value, and what it holds; counted no further than ``most``."""
     size, pending = 0, [value]
@@ -223,7 +251,7 @@ def _size(value: object, most: int) -> int:
         size += 1
         if isinstance(each, str | bytes):
             size += len(each)
-        elif isinstance(each, Mapping):
+        elif isinstance(each, dict):
             pending += [*each.keys(), *each.values()]
         elif isinstance(each, list | tuple | set):
             pending += each
