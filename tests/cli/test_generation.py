@@ -160,7 +160,7 @@ def test_ctrl_c_ends_a_stream_with_what_was_generated(zoo: Zoo, tmp_path: Path) 
     process = zoo.start("run", str(folder), PROMPT, "--max-new-tokens", "50000", "--device", "cpu")
 
     assert process.stdout is not None
-    assert select.select([process.stdout], [], [], 30)[0], "nothing came while it generates"
+    assert select.select([process.stdout], [], [], 60)[0], "nothing came while it generates"
     process.send_signal(signal.SIGINT)
     text, error = process.communicate(timeout=30)
 
