@@ -32,7 +32,7 @@ PUBLIC = [
     "zoo.errors",
 ]
 
-HEAVY = ("torch", "numpy", "pydantic", "huggingface_hub", "transformers", "timm", "tqdm")
+HEAVY = ("torch", "numpy", "pydantic", "huggingface_hub", "transformers", "timm", "tqdm", "jinja2")
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack, overload
+from typing import TYPE_CHECKING, Unpack, cast, overload
 
 from zoo import registry
 from zoo.loading import Loaded
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from zoo.tasks.fill_mask import FilledText
     from zoo.tasks.sequence_to_sequence import Answer
     from zoo.tasks.sequence_to_sequence import Options as SequenceOptions
+    from zoo.tasks.streaming import Streamed
     from zoo.tasks.text_classification import Classified
     from zoo.tasks.text_generation import Generation, Options
+    from zoo.text import Message
     from zoo.text.pooling import Mode
 
 
@@ -190,7 +192,7 @@ class Model(Loaded):
         results = generate(self, _listed(prompt), **options)
         return results[0] if isinstance(prompt, str) else results
 
-    def stream(self, prompt: str, **options: Unpack[Options]) -> Iterator[str]:
+    def stream(self, prompt: str, **options: Unpack[Options]) -> Streamed:
         """Continue a prompt piece by piece, as `generate` does.
 
         Example::
@@ -201,6 +203,33 @@ class Model(Loaded):
         from zoo.tasks.text_generation import stream
 
         return stream(self, prompt, **options)
+
+    @overload
+    def chat(self, messages: Sequence[Message], **options: Unpack[Options]) -> Generation: ...
+    @overload
+    def chat(
+        self, messages: Sequence[Sequence[Message]], **options: Unpack[Options]
+    ) -> list[Generation]: ...
+    def chat(
+        self, messages: Sequence[Message] | Sequence[Sequence[Message]], **options: Unpack[Options]
+    ) -> Generation | list[Generation]:
+        """Answer a conversation, or each of a list of them; see `zoo.tasks.text_generation.chat`.
+
+        Example::
+
+            model.chat([{"role": "user", "content": "Name three rivers."}]).text
+        """
+        from zoo.tasks.text_generation import chat
+
+        if not messages or isinstance(messages[0], Mapping):
+            return chat(self, [cast("Sequence[Message]", messages)], **options)[0]
+        return chat(self, cast("Sequence[Sequence[Message]]", messages), **options)
+
+    def stream_chat(self, messages: Sequence[Message], **options: Unpack[Options]) -> Streamed:
+        """Answer a conversation piece by piece, as `chat` does."""
+        from zoo.tasks.text_generation import stream_chat
+
+        return stream_chat(self, messages, **options)
 
     @overload
     def answer(self, text: str, **options: Unpack[SequenceOptions]) -> Answer: ...
@@ -219,6 +248,12 @@ class Model(Loaded):
 
         results = answer(self, _listed(text), **options)
         return results[0] if isinstance(text, str) else results
+
+    def stream_answer(self, text: str, **options: Unpack[SequenceOptions]) -> Streamed:
+        """Answer a text piece by piece, as `answer` does without beams."""
+        from zoo.tasks.text2text_generation import stream
+
+        return stream(self, text, **options)
 
     @overload
     def translate(
@@ -241,6 +276,14 @@ class Model(Loaded):
 
         results = translate(self, _listed(text), to=to, **options)
         return results[0] if isinstance(text, str) else results
+
+    def stream_translation(
+        self, text: str, *, to: str | None = None, **options: Unpack[SequenceOptions]
+    ) -> Streamed:
+        """Translate a text piece by piece, as `translate` does without beams."""
+        from zoo.tasks.translation import stream
+
+        return stream(self, text, to=to, **options)
 
 
 def load(

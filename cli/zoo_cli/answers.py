@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import TaskError, UsageError
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
     from zoo.entry import Entry
     from zoo.model import Model
     from zoo.tasks.sequence_to_sequence import Answer
-    from zoo.tasks.text_generation import Generation
+    from zoo.tasks.streaming import Streamed
+    from zoo.tasks.text_generation import Continuation
+    from zoo.text import Message
 
 Options = Mapping[str, Any]
 """Those that the user gave, by the names that the library's methods have for them."""
@@ -25,7 +28,9 @@ _GENERATION = (
     "top_p",
     "min_p",
     "repetition_penalty",
+    "no_repeat_ngram",
     "num_beams",
+    "sequences",
     "seed",
 )
 _OPTIONS = {
@@ -33,7 +38,7 @@ _OPTIONS = {
     "text-classification": ("top_k", "batch_tokens"),
     "zero-shot-classification": ("labels", "template", "multi_label", "batch_tokens"),
     "feature-extraction": ("pooling", "normalize", "prompt", "batch_tokens"),
-    "text-generation": (*_GENERATION, "logprobs"),
+    "text-generation": (*_GENERATION, "logprobs", "stop", "system", "raw"),
     "translation": ("to", *_GENERATION),
     "text2text-generation": _GENERATION,
 }
@@ -45,6 +50,10 @@ _FIELDS = {
     "text-generation": "continuation",
     "translation": "translation",
     "text2text-generation": "answer",
+}
+_FLAGS = {
+    "no_repeat_ngram": "--no-repeat-ngram-size",
+    "sequences": "--num-return-sequences",
 }
 _PREVIEW = 6  # numbers of a vector that a terminal shows
 
@@ -100,6 +109,54 @@ def check_options(task: str, options: Options) -> None:
         raise UsageError("--num-beams searches for the best text, --temperature draws; give one")
     if options.get("num_beams", 1) > 1 and "logprobs" in options:
         raise UsageError("--logprobs goes without --num-beams")
+    several = options.get("sequences", 1)
+    # Without options, translators and T5 do as their files say, perhaps with beams.
+    unknown = task != "text-generation" and "num_beams" not in options
+    if several > options.get("num_beams", 1) and not options.get("temperature") and not unknown:
+        raise UsageError(
+            f"--num-return-sequences {several} needs --temperature above 0, or at least as many "
+            "--num-beams; else all would be the same"
+        )
+    if not all(options.get("stop", ())):
+        raise UsageError("--stop: expected a text that is not empty")
+    if "raw" in options and "system" in options:
+        raise UsageError("--raw leaves the chat template out, which --system is for; give one")
+
+
+def check_model(model: Model, task: str, options: Options) -> None:
+    """Refuse what only the model's files tell that it cannot do.
+
+    Raises:
+        UsageError: A system message without a chat template.
+    """
+    if "system" in options and not chats(model, task, options):
+        raise UsageError(
+            f"--system: {model.entry.name} has no chat template, so put it into the prompt"
+        )
+
+
+def chats(model: Model, task: str, options: Options) -> bool:
+    """Whether a text is a user's message, which the model's chat template is to write."""
+    return (
+        task == "text-generation" and model.preprocessor.chat is not None and "raw" not in options
+    )
+
+
+def tokens(model: Model, text: str, options: Options) -> list[int]:
+    """The tokens of a prompt for ``text-generation``, as the model will read it.
+
+    Raises:
+        InputError: The chat template refuses the text, or it is empty.
+    """
+    if chats(model, "text-generation", options):
+        return model.preprocessor.encode_chat(messages(text, options))[1]
+    return model.preprocessor.encode(text)
+
+
+def messages(text: str, options: Options) -> list[Message]:
+    """A conversation that begins with a text of the user's."""
+    system = [{"role": "system", "content": options["system"]}] if "system" in options else []
+    return [*system, {"role": "user", "content": text}]
 
 
 def window(task: str) -> int:
@@ -114,21 +171,91 @@ def field(task: str, options: Options) -> str:
     """What a result is called beside its text: in JSON, and as a column of a file."""
     if options.get("pooling") == "none":
         return "embeddings"
+    if options.get("sequences", 1) > 1:
+        return f"{_FIELDS[task]}s"
     return _FIELDS[task]
 
 
-def streams(task: str, options: Options) -> bool:
+def streams(model: Model, task: str, options: Options) -> bool:
     """Whether a single text can be shown while it comes up."""
-    beams = options.get("num_beams", 1) > 1
-    return task == "text-generation" and not beams and "logprobs" not in options
+    if task == "text-generation":
+        alone = options.get("num_beams", 1) == options.get("sequences", 1) == 1
+        return alone and "logprobs" not in options
+    if task in ("translation", "text2text-generation"):
+        from zoo.tasks.sequence_to_sequence import streams
+
+        return streams(model, {name: each for name, each in options.items() if name != "to"})
+    return False
 
 
-def answer(model: Model, task: str, texts: list[str], options: Options) -> list[Any]:
-    """Run a task; return a result for each text, as plain lists, dicts and numbers.
+def stream(model: Model, task: str, text: str, options: Options) -> Streamed:
+    """Run a task of which `streams` is true.
 
     Raises:
         ZooError: As the model's methods do.
     """
+    if chats(model, task, options):
+        return stream_chat(model, messages(text, options), options)
+    if task == "translation":
+        return model.stream_translation(text, **options)
+    if task == "text2text-generation":
+        return model.stream_answer(text, **options)
+    return model.stream(text, **_library(options))
+
+
+def stream_chat(model: Model, conversation: list[Message], options: Options) -> Streamed:
+    """Answer a conversation.
+
+    Raises:
+        ZooError: As the model's method does.
+    """
+    return model.stream_chat(conversation, **_library(options))
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A result for each text, as plain lists, dicts and numbers; the tokens generated for all."""
+
+    results: list[Any]
+    tokens: int = 0
+
+
+def answer(model: Model, task: str, texts: list[str], options: Options) -> Answers:
+    """Run a task.
+
+    Raises:
+        ZooError: As the model's methods do.
+    """
+    if task == "text-generation":
+        if chats(model, task, options):
+            conversations = [messages(text, options) for text in texts]
+            generations = model.chat(conversations, **_library(options))
+        else:
+            generations = model.generate(texts, **_library(options))
+        rows = [each.continuations for each in generations]
+        return Answers(
+            [_one_or_all([_continuation(each) for each in row], options) for row in rows],
+            sum(each.tokens for row in rows for each in row),
+        )
+    if task == "translation":
+        return _whole(model.translate(texts, **options), options)
+    if task == "text2text-generation":
+        return _whole(model.answer(texts, **options), options)
+    return Answers(_scored(model, task, texts, options))
+
+
+def _library(options: Options) -> dict[str, Any]:
+    """What the library's methods take; the others say which method to call."""
+    return {name: value for name, value in options.items() if name not in ("raw", "system")}
+
+
+def _one_or_all(results: list[Any], options: Options) -> object:
+    """The only result, or all of them where several were asked for."""
+    return results if options.get("sequences", 1) > 1 else results[0]
+
+
+def _scored(model: Model, task: str, texts: list[str], options: Options) -> list[Any]:
+    """The results of tasks that generate nothing."""
     if task == "fill-mask":
         filled = model.fill_mask(texts, **options)
         return [each.to_dict()["gaps"] for each in filled]
@@ -138,12 +265,6 @@ def answer(model: Model, task: str, texts: list[str], options: Options) -> list[
     if task == "zero-shot-classification":
         classified = model.zero_shot(texts, **options)
         return [each.to_dict()["labels"] for each in classified]
-    if task == "text-generation":
-        return [_continuation(each) for each in model.generate(texts, **options)]
-    if task == "translation":
-        return _whole(model.translate(texts, **options))
-    if task == "text2text-generation":
-        return _whole(model.answer(texts, **options))
     if options.get("pooling") == "none":
         rest = {name: value for name, value in options.items() if name != "pooling"}
         return [tokens.tolist() for tokens in model.embed_tokens(texts, **rest)]
@@ -151,9 +272,8 @@ def answer(model: Model, task: str, texts: list[str], options: Options) -> list[
     return vectors
 
 
-def _continuation(generation: Generation) -> dict[str, Any]:
-    """The first continuation, without what was not asked for."""
-    first = generation.continuations[0]
+def _continuation(first: Continuation) -> dict[str, Any]:
+    """A continuation without what was not asked for."""
     result: dict[str, Any] = {
         "text": first.text,
         "tokens": first.tokens,
@@ -175,15 +295,24 @@ def _continuation(generation: Generation) -> dict[str, Any]:
     return result
 
 
-def _whole(results: Sequence[Answer]) -> list[str]:
-    """The best text of each; says of how many only the beginning is there."""
-    cut = sum(each.candidates[0].finish == "length" for each in results)
-    if cut:
+def _whole(answers: Sequence[Answer], options: Options) -> Answers:
+    """The texts; says of how many only the beginning is there."""
+    count = options.get("sequences", 1)
+    rows = [each.candidates[:count] for each in answers]
+    note_cut(sum(each.finish == "length" for row in rows for each in row))
+    return Answers(
+        [_one_or_all([each.text for each in row], options) for row in rows],
+        sum(each.tokens for row in rows for each in row),
+    )
+
+
+def note_cut(count: int) -> None:
+    """Say of how many results only the beginning is there, if there are any."""
+    if count:
         output.note(
-            f"{output.plural(cut, 'result')} reached the most tokens allowed and may lack an end; "
-            "--max-new-tokens allows more, up to the model's limit"
+            f"{output.plural(count, 'result')} reached the most tokens allowed and may lack an "
+            "end; --max-new-tokens allows more, up to the model's limit"
         )
-    return [each.text for each in results]
 
 
 def print_plain(task: str, texts: Sequence[str], results: Sequence[Any], *, alone: bool) -> None:
@@ -196,10 +325,17 @@ def print_plain(task: str, texts: Sequence[str], results: Sequence[Any], *, alon
             output.emit(_vectors(result))
             continue
         if task in ("translation", "text2text-generation"):
-            output.emit(output.readable(result, lines=False))
+            for each in result if isinstance(result, list) else [result]:
+                output.emit(output.readable(each, lines=False))
             continue
         if task == "text-generation":
-            _print_continuation(text, result, alone=alone)
+            several = isinstance(result, list)
+            if not alone:
+                output.emit(output.readable(text))
+            for each in result if several else [result]:
+                _print_continuation(each)
+                if several or not alone:
+                    output.emit("")
             continue
         if task == "fill-mask":
             fills = [fill for gap in result for fill in gap]
@@ -211,10 +347,8 @@ def print_plain(task: str, texts: Sequence[str], results: Sequence[Any], *, alon
         output.emit_table((), rows)
 
 
-def _print_continuation(text: str, result: dict[str, Any], *, alone: bool) -> None:
-    """The new text, or its tokens with their log-probabilities; prompts stand above if several."""
-    if not alone:
-        output.emit(output.readable(text))
+def _print_continuation(result: dict[str, Any]) -> None:
+    """The new text, or its tokens with their log-probabilities."""
     if "logprobs" not in result:
         output.emit(output.readable(result["text"]))
     else:
@@ -229,8 +363,6 @@ def _print_continuation(text: str, result: dict[str, Any], *, alone: bool) -> No
             for each in result["logprobs"]
         ]
         output.emit_table((), rows)
-    if not alone:
-        output.emit("")
 
 
 def _vectors(result: list[Any]) -> str:
@@ -244,4 +376,4 @@ def _vectors(result: list[Any]) -> str:
 
 
 def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+    return _FLAGS.get(name, f"--{name.replace('_', '-')}")

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -158,12 +159,15 @@ def readable(text: str, *, lines: bool = True) -> str:
     return shown if lines else shown.replace("\n", " ")
 
 
-def emit_pieces(pieces: Iterable[str]) -> None:
-    """Write a text as it comes up, and a line feed after it even if it is interrupted."""
+def emit_pieces(pieces: Iterable[str], *, lines: bool = True) -> None:
+    """Write a text as it comes up, and a line feed after it even if it is interrupted.
+
+    It is shown as `readable` says.
+    """
     try:
         for piece in pieces:
             with _standard_output():
-                sys.stdout.write(readable(piece))
+                sys.stdout.write(readable(piece, lines=lines))
                 sys.stdout.flush()
     except KeyboardInterrupt:
         emit("")
@@ -194,12 +198,29 @@ def plural(number: int, thing: str) -> str:
 
 
 @contextmanager
-def progress(total: int, *, done: int, unit: str) -> Iterator[Callable[[int], object]]:
-    """Give a function to call with each number of things done; a terminal shows a bar."""
+def progress(total: int, *, done: int, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """Give a function to call with each number of things done, and of tokens generated for them.
+
+    A terminal shows a bar, and beside it, if any were generated, the tokens in a second.
+    """
     if not sys.stderr.isatty():
-        yield lambda count: None
+        yield lambda count, tokens: None
         return
     from tqdm import tqdm
 
     with tqdm(total=total, initial=done, unit=f" {unit}", dynamic_ncols=True) as bar:
-        yield bar.update
+        started, generated = time.monotonic(), 0
+
+        def advance(count: int, tokens: int) -> None:
+            nonlocal generated
+            generated += tokens
+            if generated:
+                bar.set_postfix_str(speed(generated, time.monotonic() - started), refresh=False)
+            bar.update(count)
+
+        yield advance
+
+
+def speed(tokens: int, seconds: float) -> str:
+    """``56.7 tokens/s``."""
+    return f"{tokens / max(seconds, 1e-9):.1f} tokens/s"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from zoo.errors import InputError, TaskError, UsageError
-from zoo_cli import answers, output
+from zoo_cli import answers, chat, output
 from zoo_cli.options import Json, Offline, Registries
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ def run(
     ],
     texts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TEXT]...", help="Else --input, else standard input."),
+        typer.Argument(
+            metavar="[TEXT]...", help="Else --input, else standard input; a terminal asks for them."
+        ),
     ] = None,
     task: Annotated[str | None, typer.Option(help="By default the model's first.")] = None,
     input_file: Annotated[
@@ -95,10 +97,29 @@ def run(
     repetition_penalty: Annotated[
         float | None, typer.Option(help="generation: above 1, less of what came already.")
     ] = None,
+    no_repeat_ngram_size: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="generation: no run of N tokens comes twice."),
+    ] = None,
     num_beams: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="generation: search with so many beams.")
     ] = None,
+    num_return_sequences: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="generation: so many for each text.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="generation: of the draws.")] = None,
+    stop: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="text-generation: ends before this; repeatable."),
+    ] = None,
+    system: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="text-generation: the chat's system message."),
+    ] = None,
+    raw: Annotated[
+        bool | None,
+        typer.Option("--raw", help="text-generation: leave the chat template out."),
+    ] = None,
     logprobs: Annotated[
         int | None,
         typer.Option(
@@ -115,7 +136,7 @@ def run(
     registry: Registries = None,
     json: Json = False,
 ) -> None:
-    """Run a model on texts.
+    """Run a model on texts. Without any, on a terminal: chat with it, or try text after text.
 
     With --output, an interrupted run goes on where it stopped when it is started again.
     """
@@ -144,9 +165,14 @@ def run(
         "top_p": top_p,
         "min_p": min_p,
         "repetition_penalty": repetition_penalty,
+        "no_repeat_ngram": no_repeat_ngram_size,
         "num_beams": num_beams,
+        "sequences": num_return_sequences,
         "seed": seed,
         "logprobs": logprobs,
+        "stop": stop or None,
+        "system": system,
+        "raw": raw,
         "batch_tokens": batch_tokens,
     }
     options = {name: value for name, value in given.items() if value is not None}
@@ -159,10 +185,11 @@ def run(
             raise UsageError("--json prints results; --output writes them to a file")
     elif overwrite or restart:
         raise UsageError("--overwrite and --restart go with --output FILE")
-    inputs = _inputs(texts or [], input_file, column)
-    if output_file is not None:
+    asking = not (texts or input_file or output_file or column or json) and chat.is_possible()
+    inputs = None if asking else _inputs(texts or [], input_file, column)
+    if inputs is not None and output_file is not None:
         check_columns(output_file, inputs)
-    if chosen is not None:
+    if chosen is not None and inputs is not None:
         _check_field(chosen, options, inputs)
     computing = {
         "model": entry.name,
@@ -171,7 +198,7 @@ def run(
         "options": options,
         "dtype": dtype,
         "compile": compile,
-        **inputs.origin,
+        **(inputs.origin if inputs is not None else {}),
     }
     journal = None
     if output_file is not None:
@@ -200,8 +227,13 @@ def run(
             raise TaskError(f"{entry.name} has no task that can be run; it is for the library")
         chosen = tasks[0]
         answers.check_options(chosen, options)
-        _check_field(chosen, options, inputs)
+        if inputs is not None:
+            _check_field(chosen, options, inputs)
     require(model, chosen)
+    answers.check_model(model, chosen, options)
+    if inputs is None:
+        chat.loop(model, chosen, options)
+        return
     job = _Job(model, chosen, options, inputs)
     job.check_gaps()
     job.check_room()
@@ -242,7 +274,10 @@ class _Job:
             return
         most: Any = self.model.network.max_length  # by the task's protocol a number
         for row in self.inputs.rows:
-            tokens = len(self.model.preprocessor.encode(row.text))
+            try:
+                tokens = len(answers.tokens(self.model, row.text, self.options))
+            except InputError as error:
+                raise InputError(f"{row.place}: {error}") from error
             if tokens >= most:
                 raise InputError(
                     f"{row.place}: the prompt has {tokens} tokens, the model's context {most}, so "
@@ -265,8 +300,8 @@ class _Job:
     def window(self) -> int:
         return answers.window(self.task)
 
-    def windows(self, start: int = 0) -> Iterator[tuple[Sequence[Row], list[Any]]]:
-        """Compute window by window from row ``start``; yield rows and their results."""
+    def windows(self, start: int = 0) -> Iterator[tuple[Sequence[Row], answers.Answers]]:
+        """Compute window by window from row ``start``; yield rows and their answers."""
         for first in range(start, len(self.inputs.rows), self.window):
             rows = self.inputs.rows[first : first + self.window]
             options = self.options
@@ -287,10 +322,11 @@ def _check_field(task: str, options: answers.Options, inputs: Inputs) -> None:
 
 def _to_stdout(job: _Job, *, json: bool) -> None:
     alone = len(job.inputs.rows) == 1
-    if alone and not json and answers.streams(job.task, job.options):
-        output.emit_pieces(job.model.stream(job.inputs.rows[0].text, **job.options))
+    if alone and not json and answers.streams(job.model, job.task, job.options):
+        chat.stream(job.model, job.task, job.inputs.rows[0].text, job.options)
         return
-    for rows, results in job.windows():
+    for rows, answered in job.windows():
+        results = answered.results
         if json:
             for row, result in zip(rows, results, strict=True):
                 output.emit(output.to_json({**row.fields, job.field: result}))
@@ -308,9 +344,9 @@ def _into_file(job: _Job, path: Path, journal: Journal, computing: Fingerprint) 
             output.note(f"going on after {done:,} of {total:,} texts")
         try:
             with output.progress(total, done=done, unit="texts") as advance:
-                for rows, results in job.windows(done):
-                    journal.append(results)
-                    advance(len(rows))
+                for rows, answered in job.windows(done):
+                    journal.append(answered.results)
+                    advance(len(rows), answered.tokens)
         except KeyboardInterrupt:
             output.note(f"interrupted; run the same again to go on, {journal.path} keeps the rest")
             raise

@@ -77,7 +77,7 @@ class Zoo:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
         )
 
     def fails(self, code: int, *arguments: str, stdin: str = "", **environment: str) -> str:

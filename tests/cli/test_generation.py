@@ -79,6 +79,53 @@ def test_several_prompts_have_their_continuations_in_order(zoo: Zoo, decoder: Pa
         assert all(len(token["alternatives"]) == 2 for token in found["logprobs"])
 
 
+def test_a_text_ends_before_any_of_the_stop_strings(zoo: Zoo, decoder: Path) -> None:
+    from tests.decoders import load
+
+    options: dict[str, Any] = {"max_new_tokens": 30, "temperature": 1.5, "seed": 5}
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    whole = load(decoder).generate(PROMPT, **options).text
+    near, far = [whole[n : n + 2] for n in range(len(whole)) if whole[n].isascii()][1:3]
+    command = ("run", str(decoder), PROMPT, *flags, "--stop", far, "--stop", near)
+
+    (row,) = json_lines(zoo.works(*command, "--json", "--device", "cpu"))
+    streamed = zoo.works(*command, "--device", "cpu")
+
+    kept = whole[: min(whole.index(near), whole.index(far))]
+    assert kept
+    assert (row["continuation"]["text"], row["continuation"]["finish"]) == (kept, "stop")
+    assert streamed == shown(kept) + "\n"
+
+
+def test_several_continuations_of_each_prompt(zoo: Zoo, decoder: Path) -> None:
+    from tests.decoders import load
+
+    options: dict[str, Any] = {"max_new_tokens": 6, "temperature": 1.5, "seed": 5}
+    options |= {"no_repeat_ngram": 1}
+    flags = ["--max-new-tokens=6", "--temperature=1.5", "--seed=5", "--no-repeat-ngram-size=1"]
+    command = ("run", str(decoder), *flags, "--num-return-sequences=3", "--device", "cpu", PROMPT)
+
+    (row,) = json_lines(zoo.works(*command, "--json"))
+    printed = zoo.works(*command)
+
+    expected = [
+        each.text for each in load(decoder).generate(PROMPT, sequences=3, **options).continuations
+    ]
+    assert [each["text"] for each in row["continuations"]] == expected
+    assert printed == "".join(f"{shown(each)}\n\n" for each in expected)
+
+
+def test_several_translations_of_each_text(zoo: Zoo, translator: Path) -> None:
+    flags = ("--num-beams=3", "--num-return-sequences=2", "--max-new-tokens=9", "--device=cpu")
+    command = ("run", str(translator), "--to", "fra", "abc dä.", "eab!", *flags)
+
+    rows = json_lines(zoo.works(*command, "--json"))
+    lines = zoo.works(*command).splitlines()
+
+    assert [len(row["translations"]) for row in rows] == [2, 2]
+    assert lines == [shown(each) for row in rows for each in row["translations"]]
+
+
 def test_a_file_of_prompts_gets_a_column(zoo: Zoo, decoder: Path, tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text("".join(f'{{"id": {n}, "text": "a{n}"}}\n' for n in (3, 1)))
 
@@ -129,7 +176,7 @@ def test_ctrl_c_ends_a_stream_with_what_was_generated(zoo: Zoo, tmp_path: Path) 
     process = zoo.start("run", str(folder), PROMPT, "--max-new-tokens", "50000", "--device", "cpu")
 
     assert process.stdout is not None
-    assert select.select([process.stdout], [], [], 30)[0], "nothing came while it generates"
+    assert select.select([process.stdout], [], [], 60)[0], "nothing came while it generates"
     process.send_signal(signal.SIGINT)
     text, error = process.communicate(timeout=30)
 
@@ -166,6 +213,23 @@ def test_an_unknown_language_is_named_before_any_row_is_computed(
     assert not list(tmp_path.glob("out*"))
 
 
+def test_one_translation_without_beams_is_a_stream_of_the_same_text(
+    zoo: Zoo, translator: Path
+) -> None:
+    from tests.marian import load
+
+    command = ("run", str(translator), "--to", "fra", "--device", "cpu", "abc dä.", "--seed", "4")
+
+    done = zoo(*command, "--temperature", "3", "--max-new-tokens", "5")
+
+    expected = load(translator).translate(
+        "abc dä.", to="fra", temperature=3.0, seed=4, max_new_tokens=5
+    )
+    assert done.stdout == shown(expected.text) + "\n"
+    cut = expected.candidates[0].finish == "length"
+    assert done.stderr.startswith("note: 1 result reached") == cut
+
+
 @pytest.mark.parametrize("task", ["text-generation", "fill-mask"])
 def test_a_task_that_a_folder_cannot_do_is_one_line(zoo: Zoo, translator: Path, task: str) -> None:
     error = zoo.fails(2, "run", str(translator), "a", "--task", task)
@@ -193,6 +257,9 @@ def test_text_becomes_another_text(zoo: Zoo, t5: Path) -> None:
         (["--num-beams", "2", "--temperature", "1"], "--num-beams searches for the best text, "),
         (["--num-beams", "2", "--logprobs", "1"], "--logprobs goes without --num-beams"),
         (["--top-p", "0", "--temperature", "1"], "--top-p is 0.0; expected above 0"),
+        (["--num-return-sequences", "2"], "--num-return-sequences 2 needs --temperature above 0"),
+        (["--stop", ""], "--stop: expected a text that is not empty"),
+        (["--raw", "--system", "x"], "--raw leaves the chat template out"),
         (["--temperature", "-1"], "Invalid value for '--temperature'"),
     ],
 )

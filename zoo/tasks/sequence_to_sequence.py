@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
-from zoo.generation import Decoder, Finish, Generated, Settings, State, generate
+from zoo.errors import UsageError
+from zoo.generation import Decoder, Finish, Generated, Settings, State, generate, steps
 from zoo.generation.engine import SLOTS
 from zoo.generation.settings import Choices
 from zoo.loading import Loaded
 from zoo.tasks import require
+from zoo.tasks.streaming import Streamed
+from zoo.text import TextStream
 
 
 class Options(Choices, total=False):
@@ -85,13 +88,44 @@ def run(
     require(loaded, task)
     decoder: Decoder[State] = loaded.network  # type: ignore[assignment]  # what `prefill` says
     preprocessor: SequencePreprocessor = loaded.preprocessor
-    chosen = {name: value for name, value in options.items() if name != "slots"}
-    settings = _settings(preprocessor.settings, chosen)
+    settings = _settings(preprocessor.settings, _chosen(options))
     results = generate(decoder, rows, settings, slots=options.get("slots", SLOTS))
     return [
         Answer(text, tuple(_candidate(each, preprocessor) for each in candidates))
         for text, candidates in zip(texts, results, strict=True)
     ]
+
+
+def stream(
+    loaded: Loaded, task: str, tokens: Sequence[int], options: Mapping[str, Any]
+) -> Streamed:
+    """Generate the answer for one text, piece by piece.
+
+    All pieces together are the text that `run` gives. Arguments and errors are those of `run`.
+
+    Raises:
+        UsageError: The settings, which may be the checkpoint's own, search with beams, whose text
+            is certain at its end only.
+    """
+    require(loaded, task)
+    if not streams(loaded, options):
+        raise UsageError(
+            "a search with beams cannot be streamed, nor several sequences; give num_beams=1"
+        )
+    decoder: Decoder[State] = loaded.network  # type: ignore[assignment]  # what `prefill` says
+    settings = _settings(loaded.preprocessor.settings, _chosen(options))
+    return Streamed(steps(decoder, [tokens], settings), TextStream(loaded.preprocessor))
+
+
+def streams(loaded: Loaded, options: Mapping[str, Any]) -> bool:
+    """Whether a text can be streamed with these options, and the checkpoint's for the others."""
+    settings = _settings(loaded.preprocessor.settings, _chosen(options))
+    return settings.num_beams == 1 and settings.sequences == 1
+
+
+def _chosen(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that are settings."""
+    return {name: value for name, value in options.items() if name != "slots"}
 
 
 def _settings(published: Settings, chosen: Mapping[str, Any]) -> Settings:

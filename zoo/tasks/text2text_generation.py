@@ -8,6 +8,8 @@ from typing import Protocol, Unpack
 from zoo.loading import Loaded
 from zoo.tasks import require
 from zoo.tasks.sequence_to_sequence import Answer, Options, SequencePreprocessor, run
+from zoo.tasks.sequence_to_sequence import stream as stream_sequence
+from zoo.tasks.streaming import Streamed
 
 TASK = "text2text-generation"
 
@@ -35,3 +37,10 @@ def answer(loaded: Loaded, texts: Sequence[str], **options: Unpack[Options]) -> 
     require(loaded, TASK)
     preprocessor: TextPreprocessor = loaded.preprocessor
     return run(loaded, TASK, texts, preprocessor.encode(texts), options)
+
+
+def stream(loaded: Loaded, text: str, **options: Unpack[Options]) -> Streamed:
+    """Answer one text piece by piece, without beams; otherwise as `answer`."""
+    require(loaded, TASK)
+    preprocessor: TextPreprocessor = loaded.preprocessor
+    return stream_sequence(loaded, TASK, preprocessor.encode([text])[0], options)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Unpack
 
-from zoo.errors import UsageError
+from zoo.errors import TaskError, UsageError
 from zoo.generation import CausalDecoder, Finish, Generated, Settings
 from zoo.generation import generate as generate_tokens
 from zoo.generation import steps as generate_steps
@@ -14,7 +14,8 @@ from zoo.generation.engine import SLOTS
 from zoo.generation.settings import Choices
 from zoo.loading import Loaded
 from zoo.tasks import require
-from zoo.text import PromptPreprocessor, TextStream
+from zoo.tasks.streaming import Streamed
+from zoo.text import Message, PromptPreprocessor, TextStream
 from zoo.text.stream import stopper
 
 TASK = "text-generation"
@@ -91,9 +92,40 @@ def generate(
         TaskError: The model does not generate text.
         UsageError: An option is out of range, or two contradict each other.
     """
+    _, preprocessor = _parts(loaded)
+    return _continue(loaded, prompts, [preprocessor.encode(each) for each in prompts], options)
+
+
+def chat(
+    loaded: Loaded, conversations: Sequence[Sequence[Message]], **options: Unpack[Options]
+) -> list[Generation]:
+    """Answer each conversation, written as the checkpoint's chat template has it.
+
+    Args:
+        loaded: As of `generate`, and its checkpoint has a chat template.
+        conversations: n lists of messages, each a dict with ``role`` and ``content``.
+        options: As of `generate`.
+
+    Raises:
+        InputError: The template refuses the messages, or they leave no room in the context.
+        CheckpointError: The template fails, or does what no template may.
+        TaskError: There is no template, or the model does not generate text.
+        UsageError: An option is out of range, or two contradict each other.
+    """
+    preprocessor = _chatting(loaded)
+    written = [preprocessor.encode_chat(messages) for messages in conversations]
+    return _continue(loaded, [text for text, _ in written], [row for _, row in written], options)
+
+
+def _continue(
+    loaded: Loaded,
+    prompts: Sequence[str],
+    encoded: Sequence[Sequence[int]],
+    options: Options,
+) -> list[Generation]:
+    """Continue each prompt from its tokens."""
     decoder, preprocessor = _parts(loaded)
     stops = _stops(options)
-    encoded = [preprocessor.encode(prompt) for prompt in prompts]
     rows = generate_tokens(
         decoder,
         encoded,
@@ -107,29 +139,43 @@ def generate(
     ]
 
 
-def stream(loaded: Loaded, prompt: str, **options: Unpack[Options]) -> Iterator[str]:
+def stream(loaded: Loaded, prompt: str, **options: Unpack[Options]) -> Streamed:
     """Continue one prompt, and yield pieces of text as soon as they are certain.
 
     A piece holds whole characters. All pieces together are the text that `generate` returns.
     Arguments and errors are those of `generate`; without beams, and one sequence.
     """
+    _, preprocessor = _parts(loaded)
+    return _stream(loaded, preprocessor.encode(prompt), options)
+
+
+def stream_chat(
+    loaded: Loaded, messages: Sequence[Message], **options: Unpack[Options]
+) -> Streamed:
+    """Answer one conversation piece by piece: to `chat` what `stream` is to `generate`."""
+    return _stream(loaded, _chatting(loaded).encode_chat(messages)[1], options)
+
+
+def _stream(loaded: Loaded, tokens: Sequence[int], options: Options) -> Streamed:
     if options.get("num_beams", 1) != 1 or options.get("sequences", 1) != 1:
         raise UsageError("only a single text can be streamed: without num_beams and sequences")
     decoder, preprocessor = _parts(loaded)
     stops = _stops(options)
-    tokens = preprocessor.encode(prompt)
     settings = _settings(preprocessor, options)
     text = TextStream(preprocessor.tokenizer, tokens, stops)
     stop = stopper(preprocessor.tokenizer, stops)
+    return Streamed(generate_steps(decoder, [tokens], settings, stop=stop), text)
 
-    def pieces() -> Iterator[str]:
-        for step in generate_steps(decoder, [tokens], settings, stop=stop):
-            if piece := text.push(step.token):
-                yield piece
-        if piece := text.finish():
-            yield piece
 
-    return pieces()
+def _chatting(loaded: Loaded) -> PromptPreprocessor:
+    """The preprocessor of a model whose checkpoint has a chat template."""
+    _, preprocessor = _parts(loaded)
+    if preprocessor.chat is None:
+        raise TaskError(
+            f"{loaded.entry.name} has no chat template, so it was hardly made for chats; "
+            "use generate with a prompt"
+        )
+    return preprocessor
 
 
 def _parts(loaded: Loaded) -> tuple[CausalDecoder, PromptPreprocessor]:

@@ -8,6 +8,8 @@ from typing import Protocol, Unpack
 from zoo.loading import Loaded
 from zoo.tasks import require
 from zoo.tasks.sequence_to_sequence import Answer, Options, SequencePreprocessor, run
+from zoo.tasks.sequence_to_sequence import stream as stream_sequence
+from zoo.tasks.streaming import Streamed
 
 TASK = "translation"
 
@@ -43,3 +45,12 @@ def translate(
     require(loaded, TASK)
     preprocessor: TranslationPreprocessor = loaded.preprocessor
     return run(loaded, TASK, texts, preprocessor.encode(texts, to=to), options)
+
+
+def stream(
+    loaded: Loaded, text: str, *, to: str | None = None, **options: Unpack[Options]
+) -> Streamed:
+    """Translate one text piece by piece, without beams; otherwise as `translate`."""
+    require(loaded, TASK)
+    preprocessor: TranslationPreprocessor = loaded.preprocessor
+    return stream_sequence(loaded, TASK, preprocessor.encode([text], to=to)[0], options)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from zoo.checkpoint import Files
 from zoo.errors import CheckpointError, InputError
+from zoo.text.chat import ChatTemplate, Message, load_chat_template
 from zoo.text.preprocessor import TextConfig
 from zoo.text.tokenizer import Tokenizer, load_tokenizer
 
@@ -16,12 +18,13 @@ class PromptPreprocessor:
     """A tokenizer, and where texts begin and end.
 
     ``start`` is the token that a text without a prompt begins with, if the model has one; ``ends``
-    are those that end a text.
+    are those that end a text. ``chat`` writes conversations, if the checkpoint says how.
     """
 
     tokenizer: Tokenizer
     start: int | None
     ends: tuple[int, ...]
+    chat: ChatTemplate | None = None
 
     def encode(self, prompt: str) -> list[int]:
         """The tokens of a prompt, with the special ones that the model was trained with.
@@ -36,6 +39,21 @@ class PromptPreprocessor:
             raise InputError("the prompt is empty; expected at least one word")
         return [self.start]
 
+    def encode_chat(self, messages: Sequence[Message]) -> tuple[str, list[int]]:
+        """A conversation as one text, and its tokens: all special ones are those in the text.
+
+        Raises:
+            InputError: The template refuses the messages.
+            CheckpointError: There is no template, or it fails.
+        """
+        if self.chat is None:
+            raise CheckpointError("there is no chat template; generate from a prompt instead")
+        text = self.chat.render(messages)
+        tokens: list[int] = self.tokenizer.backend.encode(text, add_special_tokens=False).ids
+        if not tokens:
+            raise InputError("the chat template makes an empty text of these messages")
+        return text, tokens
+
 
 def load_prompts(files: Files, config: TextConfig) -> PromptPreprocessor:
     """Read tokenizer, start and ends from a checkpoint.
@@ -44,13 +62,16 @@ def load_prompts(files: Files, config: TextConfig) -> PromptPreprocessor:
 
     Raises:
         CheckpointError: The tokenizer is missing, damaged, or larger than the network's vocabulary;
-            or an end is no token.
+            an end is no token, or the chat template no text.
     """
     tokenizer = load_tokenizer(files)
     tokenizer.fit(config.vocabulary)
     starts = _special(files, "bos_token_id", config.vocabulary)
     return PromptPreprocessor(
-        tokenizer, starts[0] if starts else None, _special(files, "eos_token_id", config.vocabulary)
+        tokenizer,
+        starts[0] if starts else None,
+        _special(files, "eos_token_id", config.vocabulary),
+        load_chat_template(files),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from zoo.text.tokenizer import Tokenizer
 
@@ -11,6 +12,13 @@ _UNFINISHED = "\N{REPLACEMENT CHARACTER}"
 
 # Tokens before the new ones that may change how these are written (a space, half a character).
 _CONTEXT = 8
+
+
+class Decodes(Protocol):
+    """What turns tokens into text: a tokenizer, or a preprocessor of two."""
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of tokens, without special ones."""
 
 
 class TextStream:
@@ -26,7 +34,7 @@ class TextStream:
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, context: Sequence[int] = (), stops: Sequence[str] = ()
+        self, tokenizer: Decodes, context: Sequence[int] = (), stops: Sequence[str] = ()
     ) -> None:
         self._decode = tokenizer.decode
         self._stops = stops
