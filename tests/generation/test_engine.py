@@ -16,7 +16,7 @@ ENDS = (0, 5, 17, 40, 77, 120, 199, 250)
 
 
 @pytest.fixture(scope="module")
-def decoder(tmp_path_factory: pytest.TempPathFactory) -> CausalDecoder:
+def decoder(tmp_path_factory: pytest.TempPathFactory) -> CausalDecoder[KVCache]:
     folder = tmp_path_factory.mktemp("gpt2")
     save_decoder("GPT2LMHeadModel", folder)
     network: Any = load(folder).network
@@ -35,7 +35,7 @@ def decoder(tmp_path_factory: pytest.TempPathFactory) -> CausalDecoder:
 )
 @pytest.mark.parametrize("slots", [1, 3, 64])
 def test_a_batch_gives_what_one_by_one_gives(
-    decoder: CausalDecoder, options: dict[str, Any], slots: int
+    decoder: CausalDecoder[KVCache], options: dict[str, Any], slots: int
 ) -> None:
     # With 3 slots for 9 prompts, rows that are finished give theirs to those that wait.
     asked = prompts(9, most=20)
@@ -50,7 +50,7 @@ def test_a_batch_gives_what_one_by_one_gives(
         ]
 
 
-def test_a_cached_step_gives_the_logits_of_one_pass(decoder: CausalDecoder) -> None:
+def test_a_cached_step_gives_the_logits_of_one_pass(decoder: CausalDecoder[KVCache]) -> None:
     rows = torch.tensor(prompts(1, most=1)[0] * 3).unsqueeze(1)
     rows = torch.cat((rows, torch.randint(1, 200, (3, 9))), 1)
     network: Any = decoder._network
@@ -69,7 +69,7 @@ def test_a_cached_step_gives_the_logits_of_one_pass(decoder: CausalDecoder) -> N
                 logits = decoder.decode(following, state)
 
 
-def test_memory_does_not_grow_with_tokens(decoder: CausalDecoder) -> None:
+def test_memory_does_not_grow_with_tokens(decoder: CausalDecoder[KVCache]) -> None:
     with torch.inference_mode():
         _, state = decoder.prefill([[1, 2, 3]], room=40)
         before = [layer.keys.data_ptr() for layer in state.layers]
@@ -79,7 +79,7 @@ def test_memory_does_not_grow_with_tokens(decoder: CausalDecoder) -> None:
     assert [layer.keys.data_ptr() for layer in state.layers] == before
 
 
-def test_a_seed_repeats_a_text_and_another_gives_another(decoder: CausalDecoder) -> None:
+def test_a_seed_repeats_a_text_and_another_gives_another(decoder: CausalDecoder[KVCache]) -> None:
     def drawn(seed: int) -> list[int]:
         settings = Settings(max_new_tokens=20, temperature=1.5, seed=seed)
         return generate(decoder, [[1, 2]], settings)[0][0].tokens
@@ -87,7 +87,7 @@ def test_a_seed_repeats_a_text_and_another_gives_another(decoder: CausalDecoder)
     assert drawn(1) == drawn(1) != drawn(2)
 
 
-def test_draws_follow_the_probabilities(decoder: CausalDecoder) -> None:
+def test_draws_follow_the_probabilities(decoder: CausalDecoder[KVCache]) -> None:
     with torch.inference_mode():
         logits, _ = decoder.prefill([[1, 2]], room=3)
     expected = (logits[0] / 0.7).softmax(-1)
@@ -100,7 +100,7 @@ def test_draws_follow_the_probabilities(decoder: CausalDecoder) -> None:
     assert (found - expected).abs().sum() / 2 < 0.2
 
 
-def test_logprobs_are_the_networks_own_before_any_rule(decoder: CausalDecoder) -> None:
+def test_logprobs_are_the_networks_own_before_any_rule(decoder: CausalDecoder[KVCache]) -> None:
     with torch.inference_mode():
         logits, _ = decoder.prefill([[1, 2]], room=3)
     expected = logits[0].log_softmax(-1)
@@ -117,7 +117,7 @@ def test_logprobs_are_the_networks_own_before_any_rule(decoder: CausalDecoder) -
     )
 
 
-def test_a_stop_ends_a_row_and_not_its_neighbours(decoder: CausalDecoder) -> None:
+def test_a_stop_ends_a_row_and_not_its_neighbours(decoder: CausalDecoder[KVCache]) -> None:
     plain = generate(decoder, [[1, 2], [9, 8, 7]], Settings(max_new_tokens=8))
     third = plain[0][0].tokens[2]
 
@@ -133,7 +133,7 @@ def test_a_stop_ends_a_row_and_not_its_neighbours(decoder: CausalDecoder) -> Non
     assert stopped[1][0].tokens == plain[1][0].tokens
 
 
-def test_the_context_is_never_exceeded(decoder: CausalDecoder) -> None:
+def test_the_context_is_never_exceeded(decoder: CausalDecoder[KVCache]) -> None:
     ((row,),) = generate(decoder, [[1] * 60], Settings(max_new_tokens=100))
     ((beam,),) = generate(decoder, [[1] * 60], Settings(max_new_tokens=100, num_beams=2))
 
@@ -141,7 +141,9 @@ def test_the_context_is_never_exceeded(decoder: CausalDecoder) -> None:
 
 
 @pytest.mark.parametrize("num_beams", [1, 2])
-def test_a_prompt_that_fills_the_context_is_refused(decoder: CausalDecoder, num_beams: int) -> None:
+def test_a_prompt_that_fills_the_context_is_refused(
+    decoder: CausalDecoder[KVCache], num_beams: int
+) -> None:
     with pytest.raises(InputError, match=r"has 66 tokens, the model's context 66, .*; shorten"):
         generate(decoder, [[1] * 66], Settings(num_beams=num_beams))
 

@@ -11,13 +11,14 @@ import torch
 from tests.decoders import load, prompts, save_decoder, theirs
 from zoo.generation import CausalDecoder, Settings, generate
 from zoo.generation.settings import EarlyStopping
+from zoo.nn import KVCache
 
 # Enough tokens that end a text for some to come up.
 ENDS = [0, 5, 17, 40, 77, 120, 199, 250]
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[CausalDecoder, Any]:
+def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[CausalDecoder[KVCache], Any]:
     """One network, in zoo and in transformers."""
     folder = tmp_path_factory.mktemp("gpt2")
     model = save_decoder("GPT2LMHeadModel", folder)
@@ -39,7 +40,7 @@ RULES: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("ours", "reference"), RULES, ids=lambda rules: "+".join(rules) or "plain")
 def test_greedy_tokens_are_those_of_transformers(
-    pair: tuple[CausalDecoder, Any], ours: dict[str, Any], reference: dict[str, Any]
+    pair: tuple[CausalDecoder[KVCache], Any], ours: dict[str, Any], reference: dict[str, Any]
 ) -> None:
     decoder, model = pair
     asked = prompts(24)
@@ -56,7 +57,7 @@ def test_greedy_tokens_are_those_of_transformers(
 @pytest.mark.parametrize("early_stopping", [False, True, "never"])
 @pytest.mark.parametrize("length_penalty", [0.6, 1.0, 2.0, -1.0])
 def test_beams_are_those_of_transformers(
-    pair: tuple[CausalDecoder, Any], early_stopping: EarlyStopping, length_penalty: float
+    pair: tuple[CausalDecoder[KVCache], Any], early_stopping: EarlyStopping, length_penalty: float
 ) -> None:
     decoder, model = pair
     rules = itertools.cycle([({}, {}), ({"renormalize": True}, {"renormalize_logits": True})])
@@ -90,7 +91,9 @@ def test_beams_are_those_of_transformers(
             )
 
 
-def test_the_score_of_a_beam_is_that_of_transformers(pair: tuple[CausalDecoder, Any]) -> None:
+def test_the_score_of_a_beam_is_that_of_transformers(
+    pair: tuple[CausalDecoder[KVCache], Any],
+) -> None:
     decoder, model = pair
     prompt = [3, 4, 8]
 

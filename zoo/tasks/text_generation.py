@@ -148,7 +148,7 @@ def stream(loaded: Loaded, prompt: str, **options: Unpack[Options]) -> Iterator[
     return pieces()
 
 
-def _parts(loaded: Loaded) -> tuple[CausalDecoder, PromptPreprocessor]:
+def _parts(loaded: Loaded) -> tuple[CausalDecoder[Any], PromptPreprocessor]:
     require(loaded, TASK)
     network: Any = loaded.network
     preprocessor = loaded.preprocessor

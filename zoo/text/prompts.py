@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from zoo.checkpoint import Files
 from zoo.errors import CheckpointError, InputError
-from zoo.text.preprocessor import TextConfig
 from zoo.text.tokenizer import Tokenizer, load_tokenizer
+
+
+class PromptConfig(Protocol):
+    """What the preprocessor asks of a network's config."""
+
+    @property
+    def vocabulary(self) -> int:
+        """How many tokens the network knows."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,7 @@ class PromptPreprocessor:
         return [self.start]
 
 
-def load_prompts(files: Files, config: TextConfig) -> PromptPreprocessor:
+def load_prompts(files: Files, config: PromptConfig) -> PromptPreprocessor:
     """Read tokenizer, start and ends from a checkpoint.
 
     The ends are those of ``generation_config.json``, else of ``config.json``.
