@@ -30,6 +30,7 @@ PUBLIC = [
     "zoo.config",
     "zoo.checkpoint",
     "zoo.errors",
+    "zoo.testing",
 ]
 
 HEAVY = ("torch", "numpy", "pydantic", "huggingface_hub", "transformers", "timm", "tqdm")
@@ -150,6 +151,7 @@ LAYERS = [
     ["zoo.loading"],
     ["zoo.tasks"],
     ["zoo.model"],
+    ["zoo.testing"],
     ["zoo"],
 ]
 
@@ -195,6 +197,7 @@ LIGHT = [
     "zoo.plugins",
     "zoo.hookspecs",
     "zoo.runtime",
+    "zoo.testing",
     "zoo_cli",
     *PLUGINS,
 ]

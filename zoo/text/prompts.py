@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from zoo.checkpoint import Files
 from zoo.errors import CheckpointError, InputError
+from zoo.text.preprocessor import check_unicode
 from zoo.text.tokenizer import Tokenizer, load_tokenizer
 
 
@@ -34,8 +35,9 @@ class PromptPreprocessor:
         """The tokens of a prompt, with the special ones that the model was trained with.
 
         Raises:
-            InputError: It is empty, and the model has no token to begin with.
+            InputError: It is empty, and the model has no token to begin with; or it is no Unicode.
         """
+        check_unicode(prompt, "the prompt")
         tokens: list[int] = self.tokenizer.backend.encode(prompt).ids
         if tokens:
             return tokens
