@@ -82,6 +82,12 @@ def plugins(only: str | None = None) -> list[Plugin]:
     return [_shadowed(plugin, claims) if plugin.state == "ok" else plugin for plugin in loaded]
 
 
+def installed() -> list[str]:
+    """Return the distributions that have plugins or commands, by their entry points."""
+    points = (point for group in (GROUP, COMMANDS) for point in entry_points(group))
+    return sorted({point.distribution for point in points})
+
+
 def is_called(point: EntryPoint, name: str) -> bool:
     """Whether a user may mean this entry point by a distribution, module or architecture."""
     return normalised(name) in map(normalised, (point.name, point.distribution, point.package))

@@ -15,7 +15,7 @@ from typing import Annotated, TextIO
 import typer
 
 from zoo.errors import ZooError, ZooWarning
-from zoo_cli import cache, doctor, models, output, plugins, registry, run
+from zoo_cli import cache, commands, doctor, models, output, plugins, registry, run
 
 # Plain text: rich costs more to import than a listing may take.
 app = typer.Typer(
@@ -35,6 +35,7 @@ app.add_typer(cache.app, name="cache")
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(registry.app, name="registry")
 app.command("doctor")(doctor.doctor)
+OWN = commands.names(app)
 
 
 def _version(wanted: bool) -> None:
@@ -47,6 +48,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def zoo(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -56,6 +58,7 @@ def zoo(
     Exit codes: 0 ok, 1 failed, 2 usage or unknown name, 3 damaged files, 4 plugin, 5 device,
     6 network, 130 interrupted. ZOO_DEBUG=1 shows the traceback of an error.
     """
+    context.obj = OWN  # `zoo plugins list` tells which of the plugins' commands are taken
 
 
 def main() -> None:
@@ -65,6 +68,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    commands.mount(app, OWN)
     try:
         app(prog_name="zoo")
     except ZooError as error:

@@ -21,14 +21,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo.testing.check import Check, ContractError
+from zoo.testing.check import Check, ContractError, NotReachedError
 from zoo.testing.contract import contract
 from zoo.testing.samples import write_byte_tokenizer, write_json
 
 if TYPE_CHECKING:
     import pytest
 
-__all__ = ["Check", "ContractError", "contract", "write_byte_tokenizer", "write_json"]
+__all__ = [
+    "Check",
+    "ContractError",
+    "NotReachedError",
+    "contract",
+    "write_byte_tokenizer",
+    "write_json",
+]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -9,12 +9,21 @@ from collections.abc import Iterator
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from zoo.distributions import EntryPoint, entry_points
+from zoo.distributions import EntryPoint, enabled, entry_points
 from zoo.errors import RegistryError, UsageError
-from zoo.plugins import COMMANDS, GROUP, Command, Plugin, commands, import_command, is_called
+from zoo.plugins import (
+    COMMANDS,
+    GROUP,
+    Command,
+    Plugin,
+    commands,
+    import_command,
+    installed,
+    is_called,
+)
 from zoo.plugins import plugins as load_plugins
 from zoo.registry.layers import GROUP as REGISTRIES
-from zoo.testing.check import Check, ContractError
+from zoo.testing.check import Check, ContractError, NotReachedError
 
 if TYPE_CHECKING:
     from zoo.entry import Entry
@@ -48,13 +57,16 @@ def contract(name: str) -> Iterator[Check]:
         for group in (GROUP, REGISTRIES, COMMANDS)
     }
     if not any(points.values()):
-        raise UsageError(f"no installed plugin is called {name!r}; {_installed()}")
+        raise UsageError(
+            f"no installed plugin is called {name!r}; {_installed()}; your own, too, is installed "
+            "first: pip install -e ."
+        )
 
     hangs = False
-    for module in dict.fromkeys(point.value for point in points[GROUP]):
+    for module in dict.fromkeys(point.value for point in points[GROUP] if enabled(point)):
         yield Check(module, "is imported fast, and without torch", partial(_imports, module))
         hangs = hangs or _milliseconds(module) is None
-    for point in points[REGISTRIES]:
+    for point in filter(enabled, points[REGISTRIES]):
         about = f"registry of {point.distribution}"
         yield Check(about, "is valid", partial(_registry_is_valid, point))
     for command in commands():
@@ -124,6 +136,10 @@ def _imports(module: str) -> str:
 
 
 def _is_ok(plugin: Plugin) -> str:
+    if plugin.state == "disabled":
+        return f"not asked: {plugin.error}"
+    if isinstance(_milliseconds(plugin.module), str):
+        raise NotReachedError("the import fails, see above")
     if plugin.state != "ok":
         raise ContractError(f"{plugin} is {plugin.state}: {plugin.error}{_advice(plugin)}")
     return ", ".join(each.name for each in plugin.architectures)
@@ -200,5 +216,4 @@ def _bundled(architecture: str) -> list[Entry]:
 
 
 def _installed() -> str:
-    names = sorted({p.distribution for g in (GROUP, COMMANDS) for p in entry_points(g)})
-    return f"installed are {', '.join(names)}" if names else "none is installed"
+    return f"installed are {', '.join(installed()) or 'none'}"
