@@ -17,8 +17,6 @@ from zoo.distributions import EntryPoint, enabled, entry_points, normalised
 from zoo.errors import PluginError
 
 if TYPE_CHECKING:  # its module imports pluggy, which listing models has no use for
-    from pluggy import PluginManager
-
     from zoo.hookspecs import Architecture
 
 GROUP = "zoo.plugins"
@@ -248,7 +246,7 @@ def _load(points: Sequence[EntryPoint]) -> Plugin:
         manager.check_pending()
         architectures = list(chain(*manager.hook.zoo_architectures()))
     except PluginValidationError as error:
-        return plugin("broken", _one_line(error) + _close_hook(str(error), manager))
+        return plugin("broken", _one_line(error) + _close_hook(str(error), vars(hookspecs)))
     except (Exception, SystemExit) as error:  # a plugin's code may raise anything
         return plugin("broken", _one_line(error))
     for architecture in architectures:
@@ -305,12 +303,12 @@ def _only_owner(what: str, owners: Sequence[Plugin], asked: Sequence[Plugin]) ->
     return owner
 
 
-def _close_hook(message: str, manager: PluginManager) -> str:
+def _close_hook(message: str, specs: Iterable[str]) -> str:
     """The hook that a misspelled one may mean."""
     from difflib import get_close_matches
 
     unknown = re.search(r"unknown hook '(\w+)'", message)
-    hooks = [name for name in vars(manager.hook) if name.startswith("zoo_")]
+    hooks = [name for name in specs if name.startswith("zoo_")]
     close = get_close_matches(unknown[1], hooks, n=1) if unknown else []
     return f"; did you mean {close[0]!r}?" if close else ""
 

@@ -14,7 +14,8 @@ from typing import Annotated, TextIO
 
 import typer
 
-from zoo.errors import ZooError, ZooWarning
+from zoo.errors import PluginError, ZooError, ZooWarning
+from zoo.plugins import COMMANDS, GROUP
 from zoo_cli import cache, commands, doctor, models, output, plugins, registry, run
 
 # Plain text: rich costs more to import than a listing may take.
@@ -77,13 +78,29 @@ def main() -> None:
         sys.exit(130)
     except Exception as error:  # the last line of defence
         reason = str(error).strip().partition("\n")[0]
+        plugin = _plugin_that_raised(error)
         _fail(
-            f"{type(error).__name__}: {reason}; this is a defect of zoo or of a plugin, set "
+            f"{type(error).__name__}: {reason}; this is a defect of {plugin or 'zoo'}, set "
             "ZOO_DEBUG=1 for the traceback",
-            1,
+            PluginError.exit_code if plugin else 1,
         )
     finally:
         output.flush()
+
+
+def _plugin_that_raised(error: Exception) -> str:
+    """The plugin whose code was running, if one was: the innermost on the way to the error."""
+    import traceback
+
+    from zoo.distributions import entry_points
+
+    owners = {point.package: point for point in entry_points(GROUP) + entry_points(COMMANDS)}
+    found = ""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package in owners:
+            found = f"{package} of {owners[package]}"
+    return found
 
 
 def _fail(message: str, code: int) -> None:

@@ -12,7 +12,8 @@ A plugin's own tests run it on themselves::
         zoo_check.run()
 
 That is a test for each check of each plugin, architecture and task; one that fails says what to
-change. ``contract`` lists the checks, ``tasks`` what each task must do: a new task is a row there.
+change. ``plugin`` and ``architectures`` list the checks, ``tasks`` what each task must do: a new
+task is a row there.
 
 PYTEST_DONT_REWRITE: there are no assertions here that pytest could explain better.
 """
@@ -22,7 +23,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo.testing.check import Check, ContractError, NotReachedError
-from zoo.testing.contract import contract
+from zoo.testing.plugin import contract
 from zoo.testing.samples import write_byte_tokenizer, write_json
 
 if TYPE_CHECKING:
