@@ -21,8 +21,9 @@ def mount(app: typer.Typer, own: Collection[str]) -> None:
 
     A name that two plugins claim is one command, which says so when it is called.
     """
-    for command in {each.name: each for each in commands(own)}.values():
-        if command.state != "disabled" and command.name not in own:
+    added = {each.name: each for each in commands(own) if each.state != "disabled"}
+    for command in added.values():
+        if command.name not in own:
             app.command(
                 command.name,
                 help=f"Of the plugin {command.distribution} {command.version}.",

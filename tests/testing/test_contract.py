@@ -83,6 +83,11 @@ BROKEN = {
         IMPORT,
         "imports numpy, torch; name the parts that need them as \"module:attribute\"",
     ),
+    "uses what is not public": (
+        [("weights.py", "from zoo.weights", "import zoo.hub\nfrom zoo.weights")],
+        "imports only what is public",
+        "weights.py, line 3: zoo.hub is no public part of zoo, and may change without notice",
+    ),
     "is slow": (
         [("__init__.py", "zoo_api = 1", "import time; time.sleep(0.15)\nzoo_api = 1")],
         IMPORT,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache, partial
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import zoo
 from zoo.distributions import EntryPoint, enabled, entry_points
 from zoo.errors import RegistryError, UsageError
 from zoo.plugins import (
@@ -28,6 +32,21 @@ from zoo.testing.check import Check, ContractError, NotReachedError
 if TYPE_CHECKING:
     from zoo.entry import Entry
     from zoo.hookspecs import Architecture
+
+# What a plugin may import of zoo; everything else there may change without notice.
+PUBLIC = (
+    "zoo.hookspecs",
+    "zoo.config",
+    "zoo.checkpoint",
+    "zoo.weights",
+    "zoo.nn",
+    "zoo.text",
+    "zoo.image",
+    "zoo.generation",
+    "zoo.tasks",
+    "zoo.errors",
+    "zoo.testing",
+)
 
 # What listing models must never wait for.
 HEAVY = ("torch", "numpy", "transformers", "timm", "pydantic", "huggingface_hub", "tokenizers")
@@ -66,6 +85,7 @@ def contract(name: str) -> Iterator[Check]:
     for module in dict.fromkeys(point.value for point in points[GROUP] if enabled(point)):
         yield Check(module, "is imported fast, and without torch", partial(_imports, module))
         hangs = hangs or _milliseconds(module) is None
+        yield Check(module, "imports only what is public", partial(_uses_public_api, module))
     if hangs:  # whoever asks for its models would hang, too
         return
     for point in filter(enabled, points[REGISTRIES]):
@@ -135,6 +155,37 @@ def _imports(module: str) -> str:
             f"{MILLISECONDS:.0f} are allowed: move imports into the modules of the parts"
         )
     return f"{milliseconds:.1f} ms"
+
+
+def _uses_public_api(module: str) -> None:
+    """Read the import statements of a package, without importing it."""
+    package = module.partition(".")[0]
+    spec = find_spec(package)
+    folders = (spec.submodule_search_locations or ()) if spec else ()
+    for path in sorted(path for folder in folders for path in Path(folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for name in _imported(node):
+                if not _is_public(name):
+                    raise ContractError(
+                        f"{path}, line {node.lineno}: {name} is no public part of zoo, and may "  # type: ignore[attr-defined]  # statements have one
+                        f"change without notice; public are zoo itself and {', '.join(PUBLIC)}"
+                    )
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module == "zoo":
+        return [f"zoo.{alias.name}" for alias in node.names]
+    return [node.module or ""] if isinstance(node, ast.ImportFrom) and node.level == 0 else []
+
+
+def _is_public(name: str) -> bool:
+    """Whether it is none of zoo's, or one that plugins may import."""
+    if name.partition(".")[0] not in ("zoo", "zoo_cli"):
+        return True
+    own = ("zoo", *(f"zoo.{each}" for each in zoo.__all__))
+    return name in own or any(f"{name}.".startswith(f"{each}.") for each in PUBLIC)
 
 
 def _is_ok(plugin: Plugin) -> str:
