@@ -242,7 +242,7 @@ def _maps_weights(sample: Sample) -> str:
     for name in published:
         lacking = {key: x for key, x in published.items() if key != name}
         _must_refuse(weight_map, lacking, network, f"weights without {name!r}")
-    return f"{len(published)} tensors"
+    return f"{len(published)} published tensor" + "s" * (len(published) != 1)
 
 
 def _same_tensors(before: Mapping[str, Tensor], after: Mapping[str, Tensor], what: str) -> None:
