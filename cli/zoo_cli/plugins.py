@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +14,7 @@ from zoo_cli import output
 from zoo_cli.options import Json
 
 if TYPE_CHECKING:
-    from zoo.plugins import Plugin
+    from zoo.plugins import Command, Plugin
     from zoo.testing import Check
 
 app = typer.Typer(
@@ -29,7 +31,7 @@ def list_plugins(context: typer.Context, json: Json = False) -> None:
     from zoo.plugins import commands, plugins
 
     found = plugins()
-    added = commands(context.obj)
+    added = [_imported(each) for each in commands(context.obj)]
     if json:
         rows = [
             {
@@ -92,6 +94,9 @@ def check(
     json: Json = False,
 ) -> None:
     """Run the contract on plugins, and say what to change where a check fails; then exit with 4."""
+    # Tiny tensors: torch's threads would only wait for each other. Read when torch starts.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
     from zoo.plugins import installed
     from zoo.registry import load_registry
     from zoo.testing import ContractError, NotReachedError, contract
@@ -147,6 +152,19 @@ def new(
         f"now: pip install -e {made}; zoo run tiny-{made.name.removeprefix('zoo-')} 'The '; "
         f"pytest {made}"
     )
+
+
+def _imported(command: Command) -> Command:
+    """A command with the state that importing it shows."""
+    from zoo.plugins import import_command
+
+    if command.state != "ok":
+        return command
+    try:
+        import_command(command)
+    except PluginError as error:
+        return replace(command, state="broken", error=str(error))
+    return command
 
 
 def _architectures(plugin: Plugin) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 
 from tests.cli.conftest import Zoo
@@ -66,6 +67,7 @@ def test_a_broken_command_breaks_when_it_is_called(zoo: Zoo, install: Callable[.
         "division by zero"
     )
     assert zoo.fails(4, "none").endswith("is 3, not a typer.Typer")
+    assert "acme_greet:app  broken  zoo greet" in re.sub("  +", "  ", zoo.works("plugins", "list"))
     checked = zoo("plugins", "check", "emca")
     assert "FAILED       zoo none: is a command" in checked.stdout
     assert checked.returncode == 4
