@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from zoo.testing.plugin import PUBLIC
+
 ROOT = Path(__file__).parent.parent
 SOURCES = {"zoo": ROOT, "zoo_cli": ROOT / "cli"} | {
     folder.name: ROOT / "plugins"
@@ -17,20 +19,6 @@ SOURCES = {"zoo": ROOT, "zoo_cli": ROOT / "cli"} | {
     if (folder / "__init__.py").exists()
 }
 PLUGINS = [name for name in SOURCES if name not in ("zoo", "zoo_cli")]
-
-# What a plugin may rely on; everything else in zoo may change without notice.
-PUBLIC = [
-    "zoo.hookspecs",
-    "zoo.nn",
-    "zoo.text",
-    "zoo.image",
-    "zoo.generation",
-    "zoo.tasks",
-    "zoo.weights",
-    "zoo.config",
-    "zoo.checkpoint",
-    "zoo.errors",
-]
 
 HEAVY = ("torch", "numpy", "pydantic", "huggingface_hub", "transformers", "timm", "tqdm", "jinja2")
 
@@ -151,6 +139,7 @@ LAYERS = [
     ["zoo.tasks"],
     ["zoo.model"],
     ["zoo"],
+    ["zoo.testing"],
 ]
 
 
@@ -196,6 +185,7 @@ LIGHT = [
     "zoo.plugins",
     "zoo.hookspecs",
     "zoo.runtime",
+    "zoo.testing",
     "zoo_cli",
     *PLUGINS,
 ]

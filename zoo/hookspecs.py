@@ -8,7 +8,11 @@ A plugin declares entry points in its ``pyproject.toml`` and implements the hook
     [project.entry-points."zoo.registries"]
     acme = "acme_zoo:registry.yaml"          # its models; read without importing anything
 
-The module is imported when one of its architectures is used, and must not import torch itself.
+    [project.entry-points."zoo.commands"]
+    acme = "acme_zoo.command:app"            # `zoo acme`: a typer.Typer, imported when it is called
+
+All groups are optional. The first one's module is imported when one of its architectures is used,
+and must not import torch itself.
 """
 
 from __future__ import annotations
@@ -43,6 +47,9 @@ class Architecture:
         weights: ``(C) -> WeightMap``: the published tensor names of such a network.
         preprocessor: ``(Files, C) -> object``: the tokenizer or image transform that the tasks
             expect, from the checkpoint's files.
+        sample: ``(Path, str) -> None``: writes into a folder the files of a tiny checkpoint that
+            can do a task, all but its weights; `zoo.testing` gives it random ones and runs it.
+            Without it a checkpoint serves that the plugin's registry bundles.
     """
 
     name: str
@@ -52,6 +59,7 @@ class Architecture:
     build: str
     weights: str
     preprocessor: str
+    sample: str = ""
 
 
 @hookspec

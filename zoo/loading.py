@@ -88,7 +88,7 @@ def load(
     except CheckpointError as error:
         raise CheckpointError(f"{entry.source}: {error}") from error
     try:
-        network = _without_weights(plugins.import_part(architecture, "build"), config)
+        network = without_weights(plugins.import_part(architecture, "build"), config)
     except (ValueError, RuntimeError) as error:
         raise CheckpointError(f"{entry.source}: config.json makes no network: {error}") from error
     weight_map = plugins.import_part(architecture, "weights")(config)
@@ -126,7 +126,7 @@ def load(
     )
 
 
-def _without_weights(build: Callable[[Any], nn.Module], config: object) -> nn.Module:
+def without_weights(build: Callable[[Any], nn.Module], config: object) -> nn.Module:
     """Build a network on the meta device, which has shapes and no memory.
 
     Layers initialise themselves when they are made. On the meta device that computes nothing, yet

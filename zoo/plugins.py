@@ -7,18 +7,20 @@ a plugin manager of its own, so that none can break another.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
-from zoo.distributions import EntryPoint, enabled, entry_points
+from zoo.distributions import EntryPoint, enabled, entry_points, normalised
 from zoo.errors import PluginError
 
 if TYPE_CHECKING:  # its module imports pluggy, which listing models has no use for
     from zoo.hookspecs import Architecture
 
 GROUP = "zoo.plugins"
+COMMANDS = "zoo.commands"
 
 State = Literal["ok", "broken", "disabled", "incompatible", "shadowed"]
 
@@ -43,15 +45,93 @@ class Plugin:
         return f"{self.module} of {self.distribution} {self.version}"
 
 
-def plugins() -> list[Plugin]:
-    """Load every installed plugin; each has a state, and none raises."""
-    loaded = [_load(points) for points in _by_module(entry_points(GROUP))]
-    owners: dict[str, list[Plugin]] = {}
-    for plugin in loaded:
+@dataclass(frozen=True)
+class Command:
+    """A command that a distribution adds to ``zoo``: ``name = "module:app"``, an entry point."""
+
+    name: str
+    target: str
+    distribution: str
+    version: str
+    state: State
+    error: str = ""
+
+    def __str__(self) -> str:
+        return f"command {self.name!r} of {self.distribution} {self.version}"
+
+
+def plugins(only: str | None = None) -> list[Plugin]:
+    """Load the installed plugins; each has a state, and none raises.
+
+    Args:
+        only: A distribution, module or architecture: load only its plugins. What the others claim
+            is then known from their entry points alone.
+    """
+    claims: dict[str, list[Plugin]] = {}
+    loaded = []
+    for points in _by_module(entry_points(GROUP)):
+        wanted = only is None or any(is_called(point, only) for point in points)
+        plugin = _load(points) if wanted else _promised(points)
+        if wanted:
+            loaded.append(plugin)
         for name in {*plugin.names, *(each.name for each in plugin.architectures)}:
             if plugin.state != "disabled":
-                owners.setdefault(name, []).append(plugin)
-    return [_shadowed(plugin, owners) if plugin.state == "ok" else plugin for plugin in loaded]
+                claims.setdefault(name, []).append(plugin)
+    return [_shadowed(plugin, claims) if plugin.state == "ok" else plugin for plugin in loaded]
+
+
+def installed() -> list[str]:
+    """Return the distributions that have plugins or commands, by their entry points."""
+    points = (point for group in (GROUP, COMMANDS) for point in entry_points(group))
+    return sorted({point.distribution for point in points})
+
+
+def is_called(point: EntryPoint, name: str) -> bool:
+    """Whether a user may mean this entry point by a distribution, module or architecture."""
+    return normalised(name) in map(normalised, (point.name, point.distribution, point.package))
+
+
+def commands(taken: Collection[str] = ()) -> list[Command]:
+    """Return the commands that plugins add, by their entry points: no plugin is imported.
+
+    Args:
+        taken: Names of zoo's own commands, which no plugin replaces.
+    """
+    points = entry_points(COMMANDS)
+    owners: dict[str, list[EntryPoint]] = {}
+    for point in points:
+        if enabled(point):
+            owners.setdefault(point.name, []).append(point)
+
+    def command(point: EntryPoint) -> Command:
+        state, error = _command_state(point, owners.get(point.name, []), taken)
+        return Command(point.name, point.value, point.distribution, point.version, state, error)
+
+    return [command(point) for point in points]
+
+
+def _command_state(
+    point: EntryPoint, owners: Sequence[EntryPoint], taken: Collection[str]
+) -> tuple[State, str]:
+    if not enabled(point):
+        return "disabled", "ZOO_DISABLE_PLUGINS or ZOO_LOAD_PLUGINS turns it off"
+    if point.name in taken:
+        return "shadowed", f"zoo has a command {point.name!r} of its own"
+    others = [str(other) for other in owners if other is not point]
+    if others:
+        return "shadowed", f"command {point.name!r} is also claimed by {' and '.join(others)}"
+    return "ok", ""
+
+
+def import_command(command: Command) -> Any:  # noqa: ANN401 (a typer.Typer, which zoo knows not)
+    """Import what a command names: ``"module:app"`` -> the app.
+
+    Raises:
+        PluginError: The command's state is not ok, or its module does not import.
+    """
+    if command.state != "ok":
+        raise PluginError(f"{command} is {command.state}: {command.error}")
+    return _import(command.target, f"{command} = {command.target!r}")
 
 
 def find_architecture(name: str) -> Architecture:
@@ -103,11 +183,15 @@ def import_part(architecture: Architecture, part: str) -> Any:  # noqa: ANN401 (
         PluginError: The module does not import, or has no such attribute.
     """
     target = getattr(architecture, part)
-    where = f"architecture {architecture.name!r}: {part} = {target!r}"
+    return _import(target, f"architecture {architecture.name!r}: {part} = {target!r}")
+
+
+def _import(target: str, where: str) -> Any:  # noqa: ANN401 (callers know)
+    """Import ``"module:attribute"``, which a plugin calls ``where``."""
     module_name, _, attribute = target.partition(":")
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:  # a plugin's code may raise anything
+    except (Exception, SystemExit) as error:  # a plugin's code may raise anything
         raise PluginError(f"{where} cannot be imported: {_one_line(error)}") from error
     if not hasattr(module, attribute):
         raise PluginError(f"{where}: the module has no {attribute!r}")
@@ -120,6 +204,14 @@ def _by_module(points: Iterable[EntryPoint]) -> list[list[EntryPoint]]:
     for point in points:
         groups.setdefault((point.value, point.distribution), []).append(point)
     return [groups[key] for key in sorted(groups)]
+
+
+def _promised(points: Sequence[EntryPoint]) -> Plugin:
+    """A plugin by its entry points alone, without importing it."""
+    first = points[0]
+    state: State = "ok" if all(map(enabled, points)) else "disabled"
+    names = tuple(sorted(point.name for point in points))
+    return Plugin(first.value, first.distribution, first.version, names, state)
 
 
 def _load(points: Sequence[EntryPoint]) -> Plugin:
@@ -135,7 +227,7 @@ def _load(points: Sequence[EntryPoint]) -> Plugin:
     if not all(map(enabled, points)):
         return plugin("disabled", "ZOO_DISABLE_PLUGINS or ZOO_LOAD_PLUGINS turns it off")
 
-    from pluggy import PluginManager
+    from pluggy import PluginManager, PluginValidationError
 
     from zoo import hookspecs
 
@@ -153,6 +245,8 @@ def _load(points: Sequence[EntryPoint]) -> Plugin:
         manager.register(module)
         manager.check_pending()
         architectures = list(chain(*manager.hook.zoo_architectures()))
+    except PluginValidationError as error:
+        return plugin("broken", _one_line(error) + _close_hook(str(error), vars(hookspecs)))
     except (Exception, SystemExit) as error:  # a plugin's code may raise anything
         return plugin("broken", _one_line(error))
     for architecture in architectures:
@@ -207,6 +301,16 @@ def _only_owner(what: str, owners: Sequence[Plugin], asked: Sequence[Plugin]) ->
     if owner.state not in ("ok", "shadowed"):
         raise PluginError(f"{what} needs plugin {owner}, which is {owner.state}: {owner.error}")
     return owner
+
+
+def _close_hook(message: str, specs: Iterable[str]) -> str:
+    """The hook that a misspelled one may mean."""
+    from difflib import get_close_matches
+
+    unknown = re.search(r"unknown hook '(\w+)'", message)
+    hooks = [name for name in specs if name.startswith("zoo_")]
+    close = get_close_matches(unknown[1], hooks, n=1) if unknown else []
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _one_line(error: BaseException) -> str:

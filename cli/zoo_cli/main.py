@@ -14,8 +14,9 @@ from typing import Annotated, TextIO
 
 import typer
 
-from zoo.errors import ZooError, ZooWarning
-from zoo_cli import cache, doctor, models, output, plugins, registry, run
+from zoo.errors import PluginError, ZooError, ZooWarning
+from zoo.plugins import COMMANDS, GROUP
+from zoo_cli import cache, commands, doctor, models, output, plugins, registry, run
 
 # Plain text: rich costs more to import than a listing may take.
 app = typer.Typer(
@@ -35,6 +36,7 @@ app.add_typer(cache.app, name="cache")
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(registry.app, name="registry")
 app.command("doctor")(doctor.doctor)
+OWN = commands.names(app)
 
 
 def _version(wanted: bool) -> None:
@@ -47,6 +49,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def zoo(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -56,6 +59,7 @@ def zoo(
     Exit codes: 0 ok, 1 failed, 2 usage or unknown name, 3 damaged files, 4 plugin, 5 device,
     6 network, 130 interrupted. ZOO_DEBUG=1 shows the traceback of an error.
     """
+    context.obj = OWN  # `zoo plugins list` tells which of the plugins' commands are taken
 
 
 def main() -> None:
@@ -65,6 +69,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    commands.mount(app, OWN)
     try:
         app(prog_name="zoo")
     except ZooError as error:
@@ -73,13 +78,29 @@ def main() -> None:
         sys.exit(130)
     except Exception as error:  # the last line of defence
         reason = str(error).strip().partition("\n")[0]
+        plugin = _plugin_that_raised(error)
         _fail(
-            f"{type(error).__name__}: {reason}; this is a defect of zoo or of a plugin, set "
+            f"{type(error).__name__}: {reason}; this is a defect of {plugin or 'zoo'}, set "
             "ZOO_DEBUG=1 for the traceback",
-            1,
+            PluginError.exit_code if plugin else 1,
         )
     finally:
         output.flush()
+
+
+def _plugin_that_raised(error: Exception) -> str:
+    """The plugin whose code was running, if one was: the innermost on the way to the error."""
+    import traceback
+
+    from zoo.distributions import entry_points
+
+    owners = {point.package: point for point in entry_points(GROUP) + entry_points(COMMANDS)}
+    found = ""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package in owners:
+            found = f"{package} of {owners[package]}"
+    return found
 
 
 def _fail(message: str, code: int) -> None:

@@ -1,8 +1,11 @@
-"""``zoo plugins``: what is installed, and in what state."""
+"""``zoo plugins``: what is installed, whether it keeps the contract, and a new one of your own."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,40 +14,52 @@ from zoo_cli import output
 from zoo_cli.options import Json
 
 if TYPE_CHECKING:
-    from zoo.plugins import Plugin
+    from zoo.plugins import Command, Plugin
+    from zoo.testing import Check
 
 app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="See which plugins there are, and test them."
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="See which plugins there are, test them, begin one.",
 )
-
-_PARTS = ("config", "build", "weights", "preprocessor")
 
 
 @app.command("list")
 @app.command("ls", hidden=True)
-def list_plugins(json: Json = False) -> None:
+def list_plugins(context: typer.Context, json: Json = False) -> None:
     """List the installed plugins, each with its state; one that is broken stops nothing."""
-    from zoo.plugins import plugins
+    from zoo.plugins import commands, plugins
 
     found = plugins()
+    added = [_imported(each) for each in commands(context.obj)]
     if json:
-        output.emit_json(
-            "plugins",
-            [
-                {
-                    "module": each.module,
-                    "distribution": each.distribution,
-                    "version": each.version,
-                    "state": each.state,
-                    "error": each.error or None,
-                    "architectures": _architectures(each),
-                }
-                for each in found
-            ],
-        )
+        rows = [
+            {
+                "module": each.module,
+                "distribution": each.distribution,
+                "version": each.version,
+                "state": each.state,
+                "error": each.error or None,
+                "architectures": _architectures(each),
+                "command": None,
+            }
+            for each in found
+        ] + [
+            {
+                "module": each.target,
+                "distribution": each.distribution,
+                "version": each.version,
+                "state": each.state,
+                "error": each.error or None,
+                "architectures": [],
+                "command": each.name,
+            }
+            for each in added
+        ]
+        output.emit_json("plugins", rows)
         return
     output.emit_table(
-        ("PLUGIN", "STATE", "ARCHITECTURES", "DISTRIBUTION", "ERROR"),
+        ("PLUGIN", "STATE", "PROVIDES", "DISTRIBUTION", "ERROR"),
         [
             [
                 each.module,
@@ -54,35 +69,102 @@ def list_plugins(json: Json = False) -> None:
                 each.error,
             ]
             for each in found
+        ]
+        + [
+            [
+                each.target,
+                each.state,
+                f"zoo {each.name}",
+                f"{each.distribution} {each.version}",
+                each.error,
+            ]
+            for each in added
         ],
     )
 
 
 @app.command("check")
-def check() -> None:
-    """Import every part of every plugin and read its registry; exit with 4 if one is broken."""
-    from zoo.plugins import import_part, plugins
-    from zoo.registry import load_registry
+def check(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME]", help="A distribution, module or architecture; by default, all."
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Run the contract on plugins, and say what to change where a check fails; then exit with 4."""
+    # Tiny tensors: torch's threads would only wait for each other. Read when torch starts.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-    problems = list(load_registry().problems)
-    for plugin in plugins():
-        if plugin.state not in ("ok", "disabled"):
-            problems.append(f"plugin {plugin} is {plugin.state}: {plugin.error}")
-            continue
-        broken = []
-        for architecture in plugin.architectures:
-            for part in _PARTS:
-                try:
-                    import_part(architecture, part)
-                except PluginError as error:
-                    broken.append(f"plugin {plugin}: {error}")
-        problems += broken
-        if plugin.state == "ok" and not broken:
-            output.emit(f"{plugin}: ok, {', '.join(_architectures(plugin))}")
+    from zoo.plugins import installed
+    from zoo.registry import load_registry
+    from zoo.testing import ContractError, NotReachedError, contract
+
+    results: list[tuple[Check, str, str]] = []
+    for distribution in [name] if name is not None else installed():
+        for each in contract(distribution):
+            try:
+                state, note = "ok", each.run()
+            except NotReachedError as error:
+                state, note = "not reached", str(error)
+            except ContractError as error:
+                state, note = "FAILED", str(error)
+            results.append((each, state, note))
+            if not json:
+                shown = f"  ({note})" if note and state == "ok" else ""
+                output.emit(output.printable(f"{state:<11}  {each}{shown}"))
+                if state == "FAILED":
+                    output.emit(output.printable(f"{'':<11}  {note}"))
+                output.flush()
+    if json:
+        output.emit_json(
+            "checks",
+            [
+                {"about": each.about, "check": each.what, "state": state.lower(), "note": note}
+                for each, state, note in results
+            ],
+        )
+    problems = load_registry().problems if name is None else ()
     for problem in problems:
         output.note(problem, kind="problem")
-    if problems:
-        raise PluginError(f"{output.plural(len(problems), 'problem')} with plugins; see above")
+    failed = sum(state == "FAILED" for _, state, _ in results) + len(problems)
+    if failed:
+        raise PluginError(f"{output.plural(failed, 'check')} failed of {len(results):,}; see above")
+    output.note(f"{output.plural(len(results), 'check')} ok")
+
+
+@app.command("new")
+def new(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Of the architecture: small letters, 1-2, my-net.")
+    ],
+    folder: Annotated[
+        Path, typer.Option("--in", metavar="FOLDER", help="Where zoo-NAME is made.")
+    ] = Path(),
+) -> None:
+    """Write a complete plugin, which runs as it is: network, weights, registry, tests."""
+    from zoo_cli.new_plugin import write_plugin
+
+    made = write_plugin(name, folder)
+    output.emit(str(made))
+    output.note(
+        f"now: pip install -e {made}; zoo run tiny-{made.name.removeprefix('zoo-')} 'The '; "
+        f"pytest {made}"
+    )
+
+
+def _imported(command: Command) -> Command:
+    """A command with the state that importing it shows."""
+    from zoo.plugins import import_command
+
+    if command.state != "ok":
+        return command
+    try:
+        import_command(command)
+    except PluginError as error:
+        return replace(command, state="broken", error=str(error))
+    return command
 
 
 def _architectures(plugin: Plugin) -> list[str]:

@@ -272,13 +272,13 @@ class _Job:
         """Find a prompt that fills the context before computing; it is never cut silently."""
         if self.task != "text-generation":
             return
-        most: Any = self.model.network.max_length  # by the task's protocol a number
+        most: Any = self.model.network.max_length  # by the task's protocol a number, or None
         for row in self.inputs.rows:
             try:
                 tokens = len(answers.tokens(self.model, row.text, self.options))
             except InputError as error:
                 raise InputError(f"{row.place}: {error}") from error
-            if tokens >= most:
+            if most is not None and tokens >= most:
                 raise InputError(
                     f"{row.place}: the prompt has {tokens} tokens, the model's context {most}, so "
                     "nothing can follow; shorten it"

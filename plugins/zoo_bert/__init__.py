@@ -26,4 +26,5 @@ def zoo_architectures() -> Iterable[Architecture]:
             build="zoo_bert.model:build",
             weights=f"zoo_bert.weights:{name}",
             preprocessor="zoo.text:load_preprocessor",
+            sample=f"zoo_bert.sample:{name}",
         )

@@ -27,4 +27,5 @@ def zoo_architectures() -> Iterable[Architecture]:
             build=f"zoo_gpt.{module}:build",
             weights=f"zoo_gpt.weights:{module}",
             preprocessor="zoo.text.prompts:load_prompts",
+            sample=f"zoo_gpt.sample:{model_type}",
         )

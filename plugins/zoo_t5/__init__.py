@@ -20,4 +20,5 @@ def zoo_architectures() -> Iterable[Architecture]:
             build="zoo_t5.model:T5",
             weights="zoo_t5.weights:t5",
             preprocessor="zoo_t5.preprocessor:load_preprocessor",
+            sample=f"zoo_t5.sample:{name}",
         )

@@ -19,6 +19,7 @@ def zoo_architectures() -> Iterable[Architecture]:
         build="zoo_transformer.model:build",
         weights="zoo_transformer.weights:marian",
         preprocessor="zoo_transformer.tokenizer:load_preprocessor",
+        sample="zoo_transformer.sample:marian",
     )
     yield Architecture(
         name="torch-transformer",
@@ -28,4 +29,5 @@ def zoo_architectures() -> Iterable[Architecture]:
         build="zoo_transformer.model:build",
         weights="zoo_transformer.weights:torch",
         preprocessor="zoo_transformer.tokenizer:none",
+        sample="zoo_transformer.sample:torch",
     )

@@ -18,7 +18,7 @@ from zoo.nn import KVCache
 
 
 @pytest.fixture(scope="module")
-def decoder(tmp_path_factory: pytest.TempPathFactory) -> CausalDecoder:
+def decoder(tmp_path_factory: pytest.TempPathFactory) -> CausalDecoder[KVCache]:
     folder = tmp_path_factory.mktemp("gpt2")
     save_decoder("GPT2LMHeadModel", folder)
     network: Any = load(folder).network
@@ -37,7 +37,7 @@ def decoder(tmp_path_factory: pytest.TempPathFactory) -> CausalDecoder:
 )
 @pytest.mark.parametrize("slots", [1, 3, 64])
 def test_a_batch_gives_what_one_by_one_gives(
-    decoder: CausalDecoder, options: dict[str, Any], slots: int
+    decoder: CausalDecoder[KVCache], options: dict[str, Any], slots: int
 ) -> None:
     # With 3 slots for 9 prompts, rows that are finished give theirs to those that wait.
     asked = prompts(9, most=20)
@@ -52,7 +52,7 @@ def test_a_batch_gives_what_one_by_one_gives(
         ]
 
 
-def test_a_cached_step_gives_the_logits_of_one_pass(decoder: CausalDecoder) -> None:
+def test_a_cached_step_gives_the_logits_of_one_pass(decoder: CausalDecoder[KVCache]) -> None:
     rows = torch.tensor(prompts(1, most=1)[0] * 3).unsqueeze(1)
     rows = torch.cat((rows, torch.randint(1, 200, (3, 9))), 1)
     network: Any = decoder._network
@@ -71,7 +71,7 @@ def test_a_cached_step_gives_the_logits_of_one_pass(decoder: CausalDecoder) -> N
                 logits = decoder.decode(following, state)
 
 
-class Counted(CausalDecoder):
+class Counted(CausalDecoder[KVCache]):
     """A decoder that counts the prompts that it reads."""
 
     read = 0
@@ -81,7 +81,7 @@ class Counted(CausalDecoder):
         return super().prefill(prompts, room=room)
 
 
-def test_a_prompt_with_several_sequences_is_read_once(decoder: CausalDecoder) -> None:
+def test_a_prompt_with_several_sequences_is_read_once(decoder: CausalDecoder[KVCache]) -> None:
     counted = Counted(decoder._network, torch.device("cpu"))
     settings = Settings(max_new_tokens=5, temperature=1.0, seed=0, sequences=4)
 
@@ -93,7 +93,7 @@ def test_a_prompt_with_several_sequences_is_read_once(decoder: CausalDecoder) ->
 
 @pytest.mark.parametrize("options", [{}, {"temperature": 1.0}, {"num_beams": 2}])
 def test_rules_that_forbid_every_token_are_refused(
-    decoder: CausalDecoder, options: dict[str, Any]
+    decoder: CausalDecoder[KVCache], options: dict[str, Any]
 ) -> None:
     settings = Settings(bad_words=tuple((token,) for token in range(290)), **options)
 
@@ -101,13 +101,13 @@ def test_rules_that_forbid_every_token_are_refused(
         generate(decoder, [[1, 2]], settings)
 
 
-class Weighed(CausalDecoder):
+class Weighed(CausalDecoder[KVCache]):
     """A decoder that, after each step, notes where its caches lie and what tensors weigh.
 
     It weighs those that came to be since, as what stood in memory before is frozen.
     """
 
-    def __init__(self, decoder: CausalDecoder) -> None:
+    def __init__(self, decoder: CausalDecoder[KVCache]) -> None:
         super().__init__(decoder._network, torch.device("cpu"))
         self.places: list[tuple[int, ...]] = []
         self.bytes: list[int] = []
@@ -124,7 +124,7 @@ class Weighed(CausalDecoder):
 
 
 @pytest.fixture
-def frozen(decoder: CausalDecoder) -> Iterator[None]:
+def frozen(decoder: CausalDecoder[KVCache]) -> Iterator[None]:
     """What is in memory now is not looked at."""
     gc.collect()
     gc.freeze()
@@ -139,7 +139,7 @@ def frozen(decoder: CausalDecoder) -> Iterator[None]:
 )
 @pytest.mark.usefixtures("frozen")
 def test_memory_does_not_grow_with_the_tokens_generated(
-    decoder: CausalDecoder, options: dict[str, Any]
+    decoder: CausalDecoder[KVCache], options: dict[str, Any]
 ) -> None:
     weighed = Weighed(decoder)
 
@@ -153,7 +153,7 @@ def test_memory_does_not_grow_with_the_tokens_generated(
 
 @pytest.mark.usefixtures("frozen")
 def test_memory_does_not_grow_with_the_prompts_that_take_their_turn(
-    decoder: CausalDecoder,
+    decoder: CausalDecoder[KVCache],
 ) -> None:
     weighed = Weighed(decoder)
 
@@ -164,7 +164,7 @@ def test_memory_does_not_grow_with_the_prompts_that_take_their_turn(
     assert len(set(going)) == 1
 
 
-def test_a_seed_repeats_a_text_and_another_gives_another(decoder: CausalDecoder) -> None:
+def test_a_seed_repeats_a_text_and_another_gives_another(decoder: CausalDecoder[KVCache]) -> None:
     def drawn(seed: int) -> list[int]:
         settings = Settings(max_new_tokens=20, temperature=1.5, seed=seed)
         return generate(decoder, [[1, 2]], settings)[0][0].tokens
@@ -172,7 +172,7 @@ def test_a_seed_repeats_a_text_and_another_gives_another(decoder: CausalDecoder)
     assert drawn(1) == drawn(1) != drawn(2)
 
 
-def test_draws_follow_the_probabilities(decoder: CausalDecoder) -> None:
+def test_draws_follow_the_probabilities(decoder: CausalDecoder[KVCache]) -> None:
     with torch.inference_mode():
         logits, _ = decoder.prefill([[1, 2]], room=3)
     expected = (logits[0] / 0.7).softmax(-1)
@@ -185,7 +185,7 @@ def test_draws_follow_the_probabilities(decoder: CausalDecoder) -> None:
     assert (found - expected).abs().sum() / 2 < 0.2
 
 
-def test_logprobs_are_the_networks_own_before_any_rule(decoder: CausalDecoder) -> None:
+def test_logprobs_are_the_networks_own_before_any_rule(decoder: CausalDecoder[KVCache]) -> None:
     with torch.inference_mode():
         logits, _ = decoder.prefill([[1, 2]], room=3)
     expected = logits[0].log_softmax(-1)
@@ -202,7 +202,7 @@ def test_logprobs_are_the_networks_own_before_any_rule(decoder: CausalDecoder) -
     )
 
 
-def test_a_stop_ends_a_row_and_not_its_neighbours(decoder: CausalDecoder) -> None:
+def test_a_stop_ends_a_row_and_not_its_neighbours(decoder: CausalDecoder[KVCache]) -> None:
     plain = generate(decoder, [[1, 2], [9, 8, 7]], Settings(max_new_tokens=8))
     third = plain[0][0].tokens[2]
 
@@ -218,7 +218,7 @@ def test_a_stop_ends_a_row_and_not_its_neighbours(decoder: CausalDecoder) -> Non
     assert stopped[1][0].tokens == plain[1][0].tokens
 
 
-def test_the_context_is_never_exceeded(decoder: CausalDecoder) -> None:
+def test_the_context_is_never_exceeded(decoder: CausalDecoder[KVCache]) -> None:
     ((row,),) = generate(decoder, [[1] * 60], Settings(max_new_tokens=100))
     ((beam,),) = generate(decoder, [[1] * 60], Settings(max_new_tokens=100, num_beams=2))
 
@@ -226,7 +226,9 @@ def test_the_context_is_never_exceeded(decoder: CausalDecoder) -> None:
 
 
 @pytest.mark.parametrize("num_beams", [1, 2])
-def test_a_prompt_that_fills_the_context_is_refused(decoder: CausalDecoder, num_beams: int) -> None:
+def test_a_prompt_that_fills_the_context_is_refused(
+    decoder: CausalDecoder[KVCache], num_beams: int
+) -> None:
     with pytest.raises(InputError, match=r"has 66 tokens, the model's context 66, .*; shorten"):
         generate(decoder, [[1] * 66], Settings(num_beams=num_beams))
 

@@ -11,10 +11,11 @@ import torch
 from tests.decoders import ENDS, load, prompts, save_decoder, theirs
 from zoo.generation import CausalDecoder, Settings, generate
 from zoo.generation.settings import EarlyStopping
+from zoo.nn import KVCache
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[CausalDecoder, Any]:
+def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[CausalDecoder[KVCache], Any]:
     """One network, in zoo and in transformers."""
     folder = tmp_path_factory.mktemp("gpt2")
     model = save_decoder("GPT2LMHeadModel", folder)
@@ -36,7 +37,7 @@ RULES: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("ours", "reference"), RULES, ids=lambda rules: "+".join(rules) or "plain")
 def test_greedy_tokens_are_those_of_transformers(
-    pair: tuple[CausalDecoder, Any], ours: dict[str, Any], reference: dict[str, Any]
+    pair: tuple[CausalDecoder[KVCache], Any], ours: dict[str, Any], reference: dict[str, Any]
 ) -> None:
     decoder, model = pair
     asked = prompts(24)
@@ -53,7 +54,7 @@ def test_greedy_tokens_are_those_of_transformers(
 @pytest.mark.parametrize("early_stopping", [False, True, "never"])
 @pytest.mark.parametrize("length_penalty", [0.6, 1.0, 2.0, -1.0])
 def test_beams_are_those_of_transformers(
-    pair: tuple[CausalDecoder, Any], early_stopping: EarlyStopping, length_penalty: float
+    pair: tuple[CausalDecoder[KVCache], Any], early_stopping: EarlyStopping, length_penalty: float
 ) -> None:
     decoder, model = pair
     rules = itertools.cycle([({}, {}), ({"renormalize": True}, {"renormalize_logits": True})])
@@ -87,7 +88,9 @@ def test_beams_are_those_of_transformers(
             )
 
 
-def test_the_score_of_a_beam_is_that_of_transformers(pair: tuple[CausalDecoder, Any]) -> None:
+def test_the_score_of_a_beam_is_that_of_transformers(
+    pair: tuple[CausalDecoder[KVCache], Any],
+) -> None:
     decoder, model = pair
     prompt = [3, 4, 8]
 

@@ -1,45 +1,55 @@
-"""Decoders that continue their prompt: GPT, Llama and their kind, made fit for the engine."""
+"""Networks that continue their prompt: GPT, Llama, an LSTM, made fit for the engine."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
-from zoo.nn import KVCache
+from zoo.generation.protocol import State
 
 
-class CausalNetwork(Protocol):
-    """What a decoder-only network provides.
+class CausalState(State, Protocol):
+    """The past of each row: a `zoo.nn.KVCache`, or a recurrent network's memory."""
+
+    def expect(self, lengths: Sequence[int]) -> None:
+        """Say how long each of the first rows is, before they are read; the rest is padding."""
+
+
+C = TypeVar("C", bound=CausalState)
+
+
+class CausalNetwork(Protocol[C]):
+    """What a decoder-only network provides, with the state of its own kind.
 
     Shapes: B batch, T tokens, C width, V vocabulary.
     """
 
     @property
-    def max_length(self) -> int:
-        """The most tokens that have a position."""
+    def max_length(self) -> int | None:
+        """The most tokens that have a position; None where there is no limit."""
 
-    def new_cache(self, rows: int, room: int) -> KVCache:
-        """An empty cache on the network's device, for so many rows of so many tokens."""
+    def new_cache(self, rows: int, room: int) -> C:
+        """An empty state on the network's device, for so many rows of so many tokens."""
 
-    def __call__(self, tokens: Tensor, *, cache: KVCache | None = None) -> Tensor:
+    def __call__(self, tokens: Tensor, *, cache: C | None = None) -> Tensor:
         """(B, T) -> (B, T, C): each token after all before it, those in the cache included."""
 
     def predict(self, hidden: Tensor) -> Tensor:
         """(…, C) -> (…, V): logits of the next token."""
 
 
-class CausalDecoder:
+class CausalDecoder(Generic[C]):
     """A `zoo.generation.Decoder` of a decoder-only network."""
 
-    def __init__(self, network: CausalNetwork, device: torch.device) -> None:
+    def __init__(self, network: CausalNetwork[C], device: torch.device) -> None:
         self._network = network
         self._device = device
 
     @property
-    def max_length(self) -> int:
+    def max_length(self) -> int | None:
         """The network's own."""
         return self._network.max_length
 
@@ -47,8 +57,8 @@ class CausalDecoder:
         """The prompt itself."""
         return prompt
 
-    def prefill(self, prompts: Sequence[Sequence[int]], *, room: int) -> tuple[Tensor, KVCache]:
-        """Read prompts padded on the right: (P, V) and the cache."""
+    def prefill(self, prompts: Sequence[Sequence[int]], *, room: int) -> tuple[Tensor, C]:
+        """Read prompts padded on the right: (P, V) and the state."""
         lengths = [len(prompt) for prompt in prompts]
         T = max(lengths)
         tokens = torch.tensor([[*p, *[0] * (T - len(p))] for p in prompts], device=self._device)
@@ -59,7 +69,7 @@ class CausalDecoder:
         last = torch.tensor(lengths, device=self._device) - 1
         return self._network.predict(hidden[rows, last]), cache
 
-    def decode(self, tokens: Tensor, state: KVCache) -> Tensor:
+    def decode(self, tokens: Tensor, state: C) -> Tensor:
         """(R,) -> (R, V)."""
         hidden = self._network(tokens.unsqueeze(1), cache=state)  # (R, 1, C)
         return self._network.predict(hidden[:, 0])

@@ -18,7 +18,9 @@ from torch import Tensor
 class State(Protocol):
     """What a network remembers of the rows so far; changed in place.
 
-    Its memory is reserved by `Decoder.prefill` and `expand`, and does not grow with the tokens.
+    Its memory is reserved by `Decoder.prefill` and `expand`, and does not grow with the tokens. A
+    state that also has ``put`` (`zoo.generation.engine.Refillable`) lets waiting prompts take the
+    places of finished ones.
     """
 
     def expand(self, copies: int) -> None:
@@ -48,8 +50,11 @@ class Decoder(Protocol[S]):
     """A network that generates, with the state of its own kind."""
 
     @property
-    def max_length(self) -> int:
-        """The most tokens that a row may hold: those of `begin` and those generated."""
+    def max_length(self) -> int | None:
+        """The most tokens that a row may hold: those of `begin` and those generated.
+
+        None where there is no limit: a recurrent network's memory does not grow.
+        """
 
     def begin(self, prompt: Sequence[int]) -> Sequence[int]:
         """The tokens that a row's output continues, at least one.

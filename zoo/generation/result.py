@@ -41,6 +41,8 @@ def allowed(decoder: Decoder[S], prompt: Sequence[int], settings: Settings) -> i
         InputError: None at all: the prompt fills the context.
     """
     begun = len(decoder.begin(prompt))
+    if decoder.max_length is None:
+        return settings.max_new_tokens
     if begun >= decoder.max_length:
         raise InputError(
             f"the prompt has {begun} tokens, the model's context {decoder.max_length}, so nothing "

@@ -98,7 +98,7 @@ def packaged_path() -> Path:
 def _plugin_layers(problems: list[str]) -> Iterator[Layer]:
     for point in entry_points(GROUP):
         if enabled(point):
-            path = _registry_path(point)
+            path = registry_path(point)
             if isinstance(path, Path):
                 yield Layer("plugin", path, point.package, str(point))
             else:
@@ -107,7 +107,7 @@ def _plugin_layers(problems: list[str]) -> Iterator[Layer]:
                 )
 
 
-def _registry_path(point: EntryPoint) -> Path | str:
+def registry_path(point: EntryPoint) -> Path | str:
     """Return the file that ``package:registry.yaml`` names, or why there is none.
 
     The package is found, not imported: its code can neither break nor slow down a listing.

@@ -178,7 +178,7 @@ def _chatting(loaded: Loaded) -> PromptPreprocessor:
     return preprocessor
 
 
-def _parts(loaded: Loaded) -> tuple[CausalDecoder, PromptPreprocessor]:
+def _parts(loaded: Loaded) -> tuple[CausalDecoder[Any], PromptPreprocessor]:
     require(loaded, TASK)
     network: Any = loaded.network
     preprocessor = loaded.preprocessor

@@ -82,13 +82,22 @@ def check_texts(texts: Sequence[str], kind: str = "text") -> None:
         which = f"{kind} {number} of {len(texts)}" if len(texts) > 1 else f"the {kind}"
         if not text.strip():
             raise InputError(f"{which} is empty; expected at least one word")
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise InputError(
-                f"{which} is no Unicode: character {error.start + 1} is {text[error.start]!a}, "
-                "half of a pair; was the text cut, or read in a wrong encoding?"
-            ) from error
+        check_unicode(text, which)
+
+
+def check_unicode(text: str, which: str) -> None:
+    """Refuse a text that no file in UTF-8 could hold.
+
+    Raises:
+        InputError: It has half of a surrogate pair.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{which} is no Unicode: character {error.start + 1} is {text[error.start]!a}, "
+            "half of a pair; was the text cut, or read in a wrong encoding?"
+        ) from error
 
 
 def warn_of_cut(cut: Sequence[int], max_length: int) -> None:

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from zoo.checkpoint import Files
 from zoo.errors import CheckpointError, InputError
 from zoo.text.chat import ChatTemplate, Message, load_chat_template
-from zoo.text.preprocessor import TextConfig
+from zoo.text.preprocessor import check_unicode
 from zoo.text.tokenizer import Tokenizer, load_tokenizer
+
+
+class PromptConfig(Protocol):
+    """What the preprocessor asks of a network's config."""
+
+    @property
+    def vocabulary(self) -> int:
+        """How many tokens the network knows."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +38,9 @@ class PromptPreprocessor:
         """The tokens of a prompt, with the special ones that the model was trained with.
 
         Raises:
-            InputError: It is empty, and the model has no token to begin with.
+            InputError: It is empty, and the model has no token to begin with; or it is no Unicode.
         """
+        check_unicode(prompt, "the prompt")
         tokens = self.tokenizer.checked(self.tokenizer.backend.encode(prompt).ids)
         if tokens:
             return tokens
@@ -55,7 +64,7 @@ class PromptPreprocessor:
         return text, tokens
 
 
-def load_prompts(files: Files, config: TextConfig) -> PromptPreprocessor:
+def load_prompts(files: Files, config: PromptConfig) -> PromptPreprocessor:
     """Read tokenizer, start and ends from a checkpoint.
 
     The ends are those of ``generation_config.json``, else of ``config.json``.
