@@ -32,7 +32,7 @@ PUBLIC = [
     "zoo.errors",
 ]
 
-HEAVY = ("torch", "numpy", "pydantic", "huggingface_hub", "transformers", "timm", "tqdm")
+HEAVY = ("torch", "numpy", "pydantic", "huggingface_hub", "transformers", "timm", "tqdm", "PIL")
 
 
 def modules() -> Iterator[tuple[str, Path]]:
@@ -146,7 +146,7 @@ LAYERS = [
     ["zoo.errors"],
     ["zoo.entry", "zoo.distributions", "zoo.hookspecs", "zoo.nn", "zoo.weights"],
     ["zoo.config", "zoo.checkpoint", "zoo.runtime", "zoo.registry", "zoo.hub", "zoo.plugins"],
-    ["zoo.text", "zoo.generation"],
+    ["zoo.text", "zoo.image", "zoo.generation"],
     ["zoo.loading"],
     ["zoo.tasks"],
     ["zoo.model"],
