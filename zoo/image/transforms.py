@@ -92,9 +92,12 @@ class Transform:
 
         Wherever the pixels are: moving a byte to a device is cheaper than moving a float.
         """
-        channels = zip(self._table.to(pixels.device), pixels.int().unbind(-1), strict=True)
-        found = [table.index_select(0, channel.flatten()) for table, channel in channels]
-        return torch.stack(found).unflatten(1, pixels.shape[:3]).transpose(0, 1).contiguous()
+        tables = self._table.to(pixels.device)
+        found = [
+            table.index_select(0, channel.flatten().int()).view(channel.shape)  # (N, H, W)
+            for table, channel in zip(tables, pixels.unbind(-1), strict=True)
+        ]
+        return torch.stack(found, dim=1)
 
     def denormalize(self, values: Tensor) -> Tensor:
         """The network's numbers as pixels again: (N, 3, H, W) -> (N, H, W, 3), 0 to 255."""
