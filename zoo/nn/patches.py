@@ -32,7 +32,7 @@ class PatchEmbedding(nn.Module):
         """
         patch = self.projection.kernel_size[0]
         channels, H, W = pixels.shape[1:]
-        if channels != 3 or H < patch or W < patch:
+        if channels != 3 or min(H, W) < patch:
             raise ValueError(
                 f"expected 3 channels and at least one patch of {patch}x{patch} pixels, "
                 f"got {channels} channels of {H}x{W}"
