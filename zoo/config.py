@@ -92,6 +92,10 @@ class Fields:
             raise self._error(name, "an object", value)
         return Fields(value, self._name, file=self._file)
 
+    def is_list(self, name: str) -> bool:
+        """Whether a field holds a list; it may be one number for all."""
+        return isinstance(self._published.get(name), list)
+
     def is_table(self, name: str) -> bool:
         """Whether a field holds an object; older files may have a number there."""
         return isinstance(self._published.get(name), Mapping)

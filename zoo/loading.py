@@ -71,13 +71,14 @@ def load(
     checkpoint = hub.fetch(entry, offline=offline, progress=progress)
     files = Files(checkpoint.files, str(entry.source))
     published = files.json("config.json")
+    kinds = _model_types(published, files)
     if entry.architecture:
         architecture = plugins.find_architecture(entry.architecture)
     else:
-        architecture = plugins.architecture_for(_model_type(published, files))
-    if published.get("model_type") not in architecture.model_types:
+        architecture = plugins.architecture_for(*kinds)
+    if not set(kinds) & set(architecture.model_types):
         raise CheckpointError(
-            f"{entry.source}: config.json has model_type {published.get('model_type')!r}; "
+            f"{entry.source}: config.json has model_type {kinds[0]!r}; "
             f"architecture {architecture.name!r} reads {', '.join(architecture.model_types)}"
         )
 
@@ -147,14 +148,21 @@ def _without_weights(build: Callable[[Any], nn.Module], config: object) -> nn.Mo
         return build(config)
 
 
-def _model_type(published: Mapping[str, Any], files: Files) -> str:
-    model_type = published.get("model_type")
-    if not isinstance(model_type, str):
-        raise CheckpointError(
-            f"{files.source}: config.json has no model_type, so zoo cannot tell the architecture; "
-            "add an entry to a registry file that names it"
-        )
-    return model_type
+def _model_types(published: Mapping[str, Any], files: Files) -> tuple[str, ...]:
+    """What kind of checkpoint a config is of, most precise first.
+
+    transformers writes a ``model_type``; timm the name of one of its architectures, which a plugin
+    may claim as ``timm/name``, or as ``timm`` together with all others.
+    """
+    model_type, timm_name = published.get("model_type"), published.get("architecture")
+    if isinstance(model_type, str):
+        return (model_type,)
+    if isinstance(timm_name, str):
+        return f"timm/{timm_name}", "timm"
+    raise CheckpointError(
+        f"{files.source}: config.json has no model_type, so zoo cannot tell the architecture; "
+        "add an entry to a registry file that names it"
+    )
 
 
 def _check(entry: Entry, config: object, preprocessor: object) -> None:
