@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import CheckpointError, DeviceError
+from zoo.errors import CheckpointError, DeviceError, ZooWarning
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from zoo.checkpoint import Files
     from zoo.entry import Entry
 
 
@@ -64,25 +64,25 @@ def load(
     import torch
 
     from zoo import hub, plugins, runtime
-    from zoo.checkpoint import Files, open_tensors
+    from zoo.checkpoint import Files, open_tensors, published_configs
 
     place = runtime.resolve_device(device)
     format_ = runtime.resolve_dtype(dtype, place)
     checkpoint = hub.fetch(entry, offline=offline, progress=progress)
     files = Files(checkpoint.files, str(entry.source))
-    published = files.json("config.json")
-    kinds = _model_types(published, files)
+    configs = published_configs(files)
     if entry.architecture:
         architecture = plugins.find_architecture(entry.architecture)
     else:
-        architecture = plugins.architecture_for(*kinds)
-    if not set(kinds) & set(architecture.model_types):
+        architecture = plugins.architecture_for(*configs)
+    kind = next((each for each in configs if each in architecture.model_types), None)
+    if kind is None:
         raise CheckpointError(
-            f"{entry.source}: config.json has model_type {kinds[0]!r}; "
+            f"{entry.source}: config.json has model_type {next(iter(configs))!r}; "
             f"architecture {architecture.name!r} reads {', '.join(architecture.model_types)}"
         )
 
-    config = plugins.import_part(architecture, "config")(published)
+    config = plugins.import_part(architecture, "config")(configs[kind])
     try:
         network = _without_weights(plugins.import_part(architecture, "build"), config)
     except (ValueError, RuntimeError) as error:
@@ -92,7 +92,7 @@ def load(
     _check(entry, config, preprocessor)
 
     try:
-        tensors = open_tensors(files, place)
+        tensors = open_tensors(files, place, kind)
         state = weight_map.load(tensors, network.state_dict(), source=str(entry.source))
         # One parameter for tensors that share memory, so that tied ones stay tied.
         parameters = {
@@ -148,29 +148,21 @@ def _without_weights(build: Callable[[Any], nn.Module], config: object) -> nn.Mo
         return build(config)
 
 
-def _model_types(published: Mapping[str, Any], files: Files) -> tuple[str, ...]:
-    """What kind of checkpoint a config is of, most precise first.
-
-    transformers writes a ``model_type``; timm the name of one of its architectures, which a plugin
-    may claim as ``timm/name``, or as ``timm`` together with all others.
-    """
-    model_type, timm_name = published.get("model_type"), published.get("architecture")
-    if isinstance(model_type, str):
-        return (model_type,)
-    if isinstance(timm_name, str):
-        return f"timm/{timm_name}", "timm"
-    raise CheckpointError(
-        f"{files.source}: config.json has no model_type, so zoo cannot tell the architecture; "
-        "add an entry to a registry file that names it"
-    )
-
-
 def _check(entry: Entry, config: object, preprocessor: object) -> None:
     """Refuse a checkpoint whose files differ from what the registry says of them.
 
-    A fact is a field of the architecture's config, or one that the preprocessor lists in ``facts``.
+    A fact is a field of the architecture's config, unless that lists its ``facts`` itself, or one
+    that the preprocessor lists. Those that the files leave to convention need somebody's word.
     """
-    facts = {**vars(config), **getattr(preprocessor, "facts", {})}
+    facts = {**getattr(config, "facts", vars(config)), **getattr(preprocessor, "facts", {})}
+    for key in getattr(config, "unstated", ()):
+        if key not in entry.checkpoint:
+            warnings.warn(
+                f"{entry.source}: no file states the {key}; by convention that means "
+                f"{facts[key]!r}, but if it was trained with another, its numbers are wrong",
+                ZooWarning,
+                stacklevel=3,
+            )
     for key, value in entry.checkpoint.items():
         if key not in facts:
             raise CheckpointError(
