@@ -75,6 +75,8 @@ class MaskedAutoencoder(nn.Module):
         self.encoder = VisionTransformer(config.encoder)
         self.decoder = Decoder(config)
         self.config = config
+        rows, columns = config.encoder.grid
+        self.patches = rows * columns
 
     def embed_images(self, pixels: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, C), with nothing hidden."""

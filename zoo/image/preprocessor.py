@@ -6,7 +6,9 @@ import os
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -110,44 +112,52 @@ class ImagePreprocessor:
             device: Where ``pixels`` of a batch lie.
             dtype: What they are cast to, after normalising in float32.
         """
+        with closing(self.decoded(pictures, ahead=2 * size)) as decoded:
+            while some := list(islice(decoded, size)):
+                errors = {i: each for i, each in some if isinstance(each, InputError)}
+                good = {i: each for i, each in some if not isinstance(each, InputError)}
+                yield PictureBatch([*good], self.numbers([*good.values()], device, dtype), errors)
+
+    def decoded(
+        self, pictures: Iterable[Picture], *, ahead: int
+    ) -> Generator[tuple[int, Tensor | InputError], None, None]:
+        """Decode pictures in threads; yield the number and the pixels of each, in order.
+
+        Args:
+            pictures: Read no further than ``ahead``.
+            ahead: How many are decoded before they are asked for.
+
+        Yields:
+            A picture's number from 0, and (H, W, 3), 0 to 255; or what is wrong with it.
+        """
         numbered = enumerate(pictures)
         waiting: deque[tuple[int, Future[Tensor]]] = deque()
         with ThreadPoolExecutor(_threads(), thread_name_prefix="decode") as pool:
             try:
                 while True:
-                    while len(waiting) < 2 * size + _threads():
-                        index, picture = next(numbered, (-1, b""))
-                        if index < 0:
-                            break
+                    for index, picture in islice(numbered, max(0, ahead + 1 - len(waiting))):
                         name = picture_name(picture, index)
                         waiting.append((index, pool.submit(self.pixels, picture, name=name)))
                     if not waiting:
                         return
-                    yield self._batch(
-                        [waiting.popleft() for _ in range(min(size, len(waiting)))], device, dtype
-                    )
+                    index, future = waiting.popleft()
+                    try:
+                        result: Tensor | InputError = future.result()
+                    except InputError as error:
+                        result = error
+                    yield index, result
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _batch(
-        self,
-        decoding: Sequence[tuple[int, Future[Tensor]]],
-        device: torch.device | str,
-        dtype: torch.dtype,
-    ) -> PictureBatch:
+    def numbers(
+        self, pixels: Sequence[Tensor], device: torch.device | str, dtype: torch.dtype
+    ) -> Tensor:
+        """Move n pictures' (H, W, 3) to a device and normalise them there: (n, 3, H, W)."""
         H, W = self.transform.height, self.transform.width
-        done: dict[int, Tensor] = {}
-        errors: dict[int, InputError] = {}
-        for index, future in decoding:
-            try:
-                done[index] = future.result()
-            except InputError as error:
-                errors[index] = error
-        bytes_ = torch.stack([*done.values()]) if done else torch.empty(0, H, W, 3).byte()
+        together = torch.stack([*pixels]) if pixels else torch.empty(0, H, W, 3).byte()
         if torch.device(device).type == "cuda":
-            bytes_ = bytes_.pin_memory()
-        moved = bytes_.to(device, non_blocking=True)
-        return PictureBatch([*done], self.transform.normalize(moved).to(dtype), errors)
+            together = together.pin_memory()
+        return self.transform.normalize(together.to(device, non_blocking=True)).to(dtype)
 
 
 def picture_name(picture: Picture, index: int = 0) -> str:
