@@ -37,18 +37,19 @@ def ours(model: zoo.Model, texts: Sequence[str], *, packed: bool) -> tuple[Tenso
     """Pictures' and texts' embeddings and their logits."""
     network: Any = model.network
     batch = TokenBatch(clip.rows(model, texts), packed=packed, device=torch.device("cpu"))
-    pictures, words = network.embed_pictures(pixels()), network.embed_texts(batch)
+    pictures, words = network.embed_images(pixels()), network.embed_texts(batch)
     similarity = F.normalize(pictures, dim=1) @ F.normalize(words, dim=1).T
     return pictures, words, network.logits(similarity)
 
 
 @torch.inference_mode()
-def theirs(model: Any, tokens: Tensor, mask: Tensor | None = None) -> tuple[Tensor, ...]:
+def theirs(model: Callable[..., Any], tokens: Tensor, mask: Tensor | None = None) -> tuple[Tensor, ...]:
     """What transformers says: embeddings before they are normalised, and logits."""
     inputs = {"input_ids": tokens, "attention_mask": mask}
+    features: Any = model
     return (
-        model.get_image_features(pixels()).pooler_output,
-        model.get_text_features(**inputs).pooler_output,
+        features.get_image_features(pixels()).pooler_output,
+        features.get_text_features(**inputs).pooler_output,
         model(pixel_values=pixels(), **inputs).logits_per_image,
     )
 
@@ -126,9 +127,10 @@ def test_chinese_clip_gives_the_numbers_of_transformers(chinese: Saved, packed: 
 
 
 @torch.inference_mode()
-def their_open_clip(model: Any, tokens: Tensor) -> tuple[Tensor, ...]:
-    pictures, texts = model.encode_image(pixels()), model.encode_text(tokens)
-    return pictures, texts, model.get_logits(pixels(), tokens)[0]
+def their_open_clip(model: Callable[..., Any], tokens: Tensor) -> tuple[Tensor, ...]:
+    tower: Any = model
+    pictures, texts = tower.encode_image(pixels()), tower.encode_text(tokens)
+    return pictures, texts, tower.get_logits(pixels(), tokens)[0]
 
 
 @pytest.mark.filterwarnings("ignore:.*longer than the model")

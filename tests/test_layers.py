@@ -146,6 +146,7 @@ LAYERS = [
     ["zoo.errors"],
     ["zoo.entry", "zoo.distributions", "zoo.hookspecs", "zoo.nn", "zoo.weights"],
     ["zoo.config", "zoo.checkpoint", "zoo.runtime", "zoo.registry", "zoo.hub", "zoo.plugins"],
+    ["zoo.embedding_cache"],
     ["zoo.text", "zoo.image", "zoo.generation"],
     ["zoo.loading"],
     ["zoo.tasks"],

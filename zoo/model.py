@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from zoo.image import Picture
     from zoo.tasks.fill_mask import FilledText
     from zoo.tasks.masked_image_modeling import Reconstruction
+    from zoo.tasks.picture_search import Ranking
     from zoo.tasks.seeing import OnError
     from zoo.tasks.sequence_to_sequence import Answer
     from zoo.tasks.sequence_to_sequence import Options as SequenceOptions
     from zoo.tasks.text_classification import Classified
     from zoo.tasks.text_generation import Generation, Options
+    from zoo.tasks.zero_shot_image_classification import Classes
     from zoo.text.pooling import Mode
 
 P = TypeVar("P", bound="Picture")
@@ -86,12 +88,27 @@ class Model(Loaded):
     ) -> Tensor:
         """Embed a text or a picture as (C,), or n as (n, C), float32 on the CPU.
 
-        For a model that sees, a string is the path of a picture. ``pooling``, ``prompt`` and
+        For a model that sees, a string is the path of a picture; for one that reads too, such as a
+        CLIP, a string is a text and a ``Path`` a picture. ``pooling``, ``prompt`` and
         ``batch_tokens`` are for texts, ``batch_size`` and ``on_error`` for pictures; see
-        `zoo.tasks.feature_extraction.embed` and `zoo.tasks.image_feature_extraction`.
+        `zoo.tasks.feature_extraction`, `zoo.tasks.image_feature_extraction` and
+        `zoo.tasks.two_towers`.
         """
         alone = not isinstance(inputs, list)
         listed = _several(inputs)
+        if self._sees_and_reads:
+            from zoo.tasks import two_towers
+
+            _only_for("models that only read", pooling=pooling, prompt=prompt)
+            vectors = two_towers.embed(
+                self,
+                listed,
+                normalize=bool(normalize),
+                batch_tokens=batch_tokens,
+                batch_size=batch_size,
+                on_error=on_error,
+            )
+            return vectors[0] if alone else vectors
         if self._sees:
             from zoo.tasks.image_feature_extraction import embed_pictures
 
@@ -187,44 +204,121 @@ class Model(Loaded):
     @overload
     def zero_shot(
         self,
-        text: str,
-        labels: Sequence[str],
+        inputs: Picture,
+        labels: Sequence[str] | Classes,
         *,
-        template: str | None = ...,
-        multi_label: bool = ...,
+        template: str | Sequence[str] | None = ...,
+        multi_label: bool | None = ...,
+        top_k: int | None = ...,
         batch_tokens: int | None = ...,
+        batch_size: int | None = ...,
+        on_error: OnError | None = ...,
     ) -> Classified: ...
     @overload
     def zero_shot(
         self,
-        text: list[str],
-        labels: Sequence[str],
+        inputs: list[P],
+        labels: Sequence[str] | Classes,
         *,
-        template: str | None = ...,
-        multi_label: bool = ...,
+        template: str | Sequence[str] | None = ...,
+        multi_label: bool | None = ...,
+        top_k: int | None = ...,
         batch_tokens: int | None = ...,
+        batch_size: int | None = ...,
+        on_error: OnError | None = ...,
     ) -> list[Classified]: ...
     def zero_shot(
         self,
-        text: str | list[str],
+        inputs: Picture | list[P],
+        labels: Sequence[str] | Classes,
+        *,
+        template: str | Sequence[str] | None = None,
+        multi_label: bool | None = None,
+        top_k: int | None = None,
+        batch_tokens: int | None = None,
+        batch_size: int | None = None,
+        on_error: OnError | None = None,
+    ) -> Classified | list[Classified]:
+        """Classify texts or pictures with labels of your own.
+
+        For a model that sees, a string is the path of a picture, and labels may come from
+        `prepare_classes`. ``multi_label`` is for texts, ``top_k``, ``batch_size``, ``on_error`` and
+        several templates are for pictures; see `zoo.tasks.zero_shot_classification` and
+        `zoo.tasks.zero_shot_image_classification`.
+
+        Example::
+
+            model.zero_shot("photo.jpg", ["a dog", "a cat"]).labels[0].label
+        """
+        listed = _several(inputs)
+        if self._sees_and_reads:
+            from zoo.tasks.zero_shot_image_classification import Classes, zero_shot_pictures
+
+            _only_for("texts", multi_label=multi_label)
+            classes = (
+                labels
+                if isinstance(labels, Classes)
+                else self.prepare_classes(labels, template=template, batch_tokens=batch_tokens)
+            )
+            results = zero_shot_pictures(
+                self, listed, classes, top_k=top_k, batch_size=batch_size, on_error=on_error
+            )
+        else:
+            from zoo.tasks.zero_shot_classification import TEMPLATE, zero_shot
+
+            _only_for("pictures", top_k=top_k, batch_size=batch_size, on_error=on_error)
+            results = zero_shot(
+                self,
+                _texts(listed),
+                cast("Sequence[str]", labels),
+                template=TEMPLATE if template is None else cast("str", template),
+                multi_label=bool(multi_label),
+                batch_tokens=batch_tokens,
+            )
+        return results if isinstance(inputs, list) else results[0]
+
+    def prepare_classes(
+        self,
         labels: Sequence[str],
         *,
-        template: str | None = None,
-        multi_label: bool = False,
+        template: str | Sequence[str] | None = None,
         batch_tokens: int | None = None,
-    ) -> Classified | list[Classified]:
-        """Classify with labels of your own; see `zoo.tasks.zero_shot_classification`."""
-        from zoo.tasks.zero_shot_classification import TEMPLATE, zero_shot
+    ) -> Classes:
+        """Embed labels once, for many calls of `zero_shot` on pictures.
 
-        results = zero_shot(
+        See `zoo.tasks.zero_shot_image_classification`.
+        """
+        from zoo.tasks.zero_shot_image_classification import prepare_classes
+
+        return prepare_classes(self, labels, template=template, batch_tokens=batch_tokens)
+
+    def search(
+        self,
+        pictures: Sequence[str | Path],
+        query: str | Picture,
+        *,
+        top_k: int | None = None,
+        batch_size: int | None = None,
+        on_error: OnError | None = None,
+        cache: bool = True,
+    ) -> Ranking:
+        """Rank files of pictures by how well a text describes them; see `zoo.tasks.picture_search`.
+
+        Example::
+
+            model.search([*Path("photos").rglob("*.jpg")], "a dog on a beach").matches[0].path
+        """
+        from zoo.tasks.picture_search import search
+
+        return search(
             self,
-            _listed(text),
-            labels,
-            template=TEMPLATE if template is None else template,
-            multi_label=multi_label,
-            batch_tokens=batch_tokens,
+            [Path(each) for each in pictures],
+            query,
+            top_k=top_k,
+            batch_size=batch_size,
+            on_error=on_error,
+            cache=cache,
         )
-        return results[0] if isinstance(text, str) else results
 
     @overload
     def generate(self, prompt: str, **options: Unpack[Options]) -> Generation: ...
@@ -334,6 +428,13 @@ class Model(Loaded):
             self, _several(picture), seed=seed, batch_size=batch_size, on_error=on_error
         )
         return results if isinstance(picture, list) else results[0]
+
+    @property
+    def _sees_and_reads(self) -> bool:
+        """Whether the model's inputs are pictures and texts."""
+        from zoo.tasks.two_towers import is_two_towers
+
+        return is_two_towers(self)
 
     @property
     def _sees(self) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from zoo.hookspecs import Architecture, hookimpl
 
-TASKS = ("zero-shot-image-classification", "feature-extraction")
+TASKS = ("zero-shot-image-classification", "feature-extraction", "image-feature-extraction")
 
 
 @hookimpl

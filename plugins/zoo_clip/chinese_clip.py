@@ -88,6 +88,8 @@ class TextTower(nn.Module):
 class ChineseClip(nn.Module):
     """Both towers, and how sharply similarity is told apart."""
 
+    exclusive = True  # whether texts share the probability of a picture
+
     def __init__(self, config: ChineseClipConfig) -> None:
         super().__init__()
         self.vision = VisionTower(
@@ -99,7 +101,7 @@ class ChineseClip(nn.Module):
         self.text = TextTower(config)
         self.logit_scale = nn.Parameter(torch.empty(()))  # a logarithm
 
-    def embed_pictures(self, pixels: Tensor) -> Tensor:
+    def embed_images(self, pixels: Tensor) -> Tensor:
         """(B, 3, H, W), normalised -> (B, E), of any length."""
         return self.vision(pixels)
 

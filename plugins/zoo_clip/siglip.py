@@ -108,6 +108,8 @@ class TextTower(nn.Module):
 class Siglip(nn.Module):
     """Both towers, and what turns a similarity into a probability."""
 
+    exclusive = False  # whether texts share the probability of a picture
+
     def __init__(self, config: SiglipConfig) -> None:
         super().__init__()
         self.vision = VisionTower(config)
@@ -115,7 +117,7 @@ class Siglip(nn.Module):
         self.logit_scale = nn.Parameter(torch.empty(()))  # a logarithm
         self.logit_bias = nn.Parameter(torch.empty(()))
 
-    def embed_pictures(self, pixels: Tensor) -> Tensor:
+    def embed_images(self, pixels: Tensor) -> Tensor:
         """(B, 3, H, W), normalised -> (B, C), of any length."""
         return self.vision(pixels)
 

@@ -175,11 +175,12 @@ def load_preprocessor(files: Files, config: object) -> ImagePreprocessor:
 
 
 def image_preprocessor(preprocessor: Any) -> ImagePreprocessor:  # noqa: ANN401 (a plugin made it)
-    """The preprocessor as one for pictures.
+    """The preprocessor as one for pictures: itself, or its ``image`` beside one for texts.
 
     Raises:
         TypeError: The architecture claims a task on pictures, but brings another preprocessor.
     """
+    preprocessor = getattr(preprocessor, "image", preprocessor)
     if not isinstance(preprocessor, ImagePreprocessor):
         raise TypeError(
             f"tasks on pictures need an ImagePreprocessor, not {type(preprocessor).__name__}"
