@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from zoo.checkpoint import Files
     from zoo.entry import Entry
+    from zoo.hookspecs import Architecture
 
 
 @dataclass(frozen=True)
@@ -71,16 +71,7 @@ def load(
     checkpoint = hub.fetch(entry, offline=offline, progress=progress)
     files = Files(checkpoint.files, str(entry.source))
     published = files.json("config.json")
-    kinds = _model_types(published, files)
-    if entry.architecture:
-        architecture = plugins.find_architecture(entry.architecture)
-    else:
-        architecture = plugins.architecture_for(*kinds)
-    if not set(kinds) & set(architecture.model_types):
-        raise CheckpointError(
-            f"{entry.source}: config.json has model_type {kinds[0]!r}; "
-            f"architecture {architecture.name!r} reads {', '.join(architecture.model_types)}"
-        )
+    architecture = _architecture(entry, published)
 
     config = plugins.import_part(architecture, "config")(published)
     try:
@@ -122,6 +113,45 @@ def load(
     )
 
 
+def claimed_tasks(
+    entry: Entry, *, offline: bool | None = None, progress: bool = False
+) -> tuple[str, ...]:
+    """What the architecture of an entry's files can do, with some head; imports no torch.
+
+    Args:
+        entry: A source named directly, which no registry says it of.
+        offline: True to ask no network; None to follow ``HF_HUB_OFFLINE``.
+        progress: Whether downloads show bars on standard error.
+
+    Raises:
+        ZooError: As `load` does.
+    """
+    from zoo import hub
+    from zoo.checkpoint import Files
+
+    checkpoint = hub.fetch(entry, offline=offline, progress=progress)
+    files = Files(checkpoint.files, str(entry.source))
+    tasks: tuple[str, ...] = _architecture(entry, files.json("config.json")).tasks
+    return tasks
+
+
+def _architecture(entry: Entry, published: Mapping[str, Any]) -> Architecture:
+    """The architecture that reads a config: the one that the entry names, or that claims it."""
+    from zoo import plugins
+
+    kinds = _model_types(published, str(entry.source))
+    if entry.architecture:
+        architecture = plugins.find_architecture(entry.architecture)
+    else:
+        architecture = plugins.architecture_for(*kinds)
+    if not set(kinds) & set(architecture.model_types):
+        raise CheckpointError(
+            f"{entry.source}: config.json has model_type {kinds[0]!r}; "
+            f"architecture {architecture.name!r} reads {', '.join(architecture.model_types)}"
+        )
+    return architecture
+
+
 def _without_weights(build: Callable[[Any], nn.Module], config: object) -> nn.Module:
     """Build a network on the meta device, which has shapes and no memory.
 
@@ -148,7 +178,7 @@ def _without_weights(build: Callable[[Any], nn.Module], config: object) -> nn.Mo
         return build(config)
 
 
-def _model_types(published: Mapping[str, Any], files: Files) -> tuple[str, ...]:
+def _model_types(published: Mapping[str, Any], source: str) -> tuple[str, ...]:
     """What kind of checkpoint a config is of, most precise first.
 
     transformers writes a ``model_type``; timm the name of one of its architectures, which a plugin
@@ -160,7 +190,7 @@ def _model_types(published: Mapping[str, Any], files: Files) -> tuple[str, ...]:
     if isinstance(timm_name, str):
         return f"timm/{timm_name}", "timm"
     raise CheckpointError(
-        f"{files.source}: config.json has no model_type, so zoo cannot tell the architecture; "
+        f"{source}: config.json has no model_type, so zoo cannot tell the architecture; "
         "add an entry to a registry file that names it"
     )
 
