@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from zoo.entry import Entry
+    from zoo.hookspecs import Architecture
 
 
 @dataclass(frozen=True)
@@ -71,16 +72,7 @@ def load(
     checkpoint = hub.fetch(entry, offline=offline, progress=progress)
     files = Files(checkpoint.files, str(entry.source))
     configs = published_configs(files)
-    if entry.architecture:
-        architecture = plugins.find_architecture(entry.architecture)
-    else:
-        architecture = plugins.architecture_for(*configs)
-    kind = next((each for each in configs if each in architecture.model_types), None)
-    if kind is None:
-        raise CheckpointError(
-            f"{entry.source}: config.json has model_type {next(iter(configs))!r}; "
-            f"architecture {architecture.name!r} reads {', '.join(architecture.model_types)}"
-        )
+    architecture, kind = _architecture(entry, configs)
 
     config = plugins.import_part(architecture, "config")(configs[kind])
     try:
@@ -119,6 +111,47 @@ def load(
         format_,
         checkpoint.revision,
         compiled=compile,
+    )
+
+
+def claimed_tasks(
+    entry: Entry, *, offline: bool | None = None, progress: bool = False
+) -> tuple[str, ...]:
+    """What the architecture of an entry's files can do, with some head; imports no torch.
+
+    Args:
+        entry: A source named directly, which no registry says it of.
+        offline: True to ask no network; None to follow ``HF_HUB_OFFLINE``.
+        progress: Whether downloads show bars on standard error.
+
+    Raises:
+        ZooError: As `load` does.
+    """
+    from zoo import hub
+    from zoo.checkpoint import Files, published_configs
+
+    checkpoint = hub.fetch(entry, offline=offline, progress=progress)
+    files = Files(checkpoint.files, str(entry.source))
+    architecture, _ = _architecture(entry, published_configs(files))
+    return architecture.tasks
+
+
+def _architecture(
+    entry: Entry, configs: Mapping[str, Mapping[str, Any]]
+) -> tuple[Architecture, str]:
+    """The architecture that the entry names, or that claims a config; and which config it reads."""
+    from zoo import plugins
+
+    if entry.architecture:
+        architecture = plugins.find_architecture(entry.architecture)
+    else:
+        architecture = plugins.architecture_for(*configs)
+    for kind in configs:
+        if kind in architecture.model_types:
+            return architecture, kind
+    raise CheckpointError(
+        f"{entry.source}: config.json has model_type {next(iter(configs))!r}; "
+        f"architecture {architecture.name!r} reads {', '.join(architecture.model_types)}"
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import TaskError, UsageError
+from zoo.errors import InputError, TaskError, UsageError
 from zoo_cli import output
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from zoo.model import Model
     from zoo.tasks.sequence_to_sequence import Answer
     from zoo.tasks.text_generation import Generation
+    from zoo_cli.files import Row
 
 Options = Mapping[str, Any]
 """Those that the user gave, by the names that the library's methods have for them."""
@@ -33,6 +36,9 @@ _OPTIONS = {
     "text-classification": ("top_k", "batch_tokens"),
     "zero-shot-classification": ("labels", "template", "multi_label", "batch_tokens"),
     "feature-extraction": ("pooling", "normalize", "prompt", "batch_tokens"),
+    "image-classification": ("top_k", "batch_size", "contact_sheet"),
+    "image-feature-extraction": ("normalize", "batch_size"),
+    "masked-image-modeling": ("seed", "batch_size"),
     "text-generation": (*_GENERATION, "logprobs"),
     "translation": ("to", *_GENERATION),
     "text2text-generation": _GENERATION,
@@ -42,10 +48,16 @@ _FIELDS = {
     "text-classification": "labels",
     "zero-shot-classification": "labels",
     "feature-extraction": "embedding",
+    "image-classification": "labels",
+    "image-feature-extraction": "embedding",
+    "masked-image-modeling": "painted",
     "text-generation": "continuation",
     "translation": "translation",
     "text2text-generation": "answer",
 }
+# Tasks whose inputs are pictures.
+_SEEING = ("image-classification", "image-feature-extraction", "masked-image-modeling")
+_VECTORS = ("feature-extraction", "image-feature-extraction")
 _PREVIEW = 6  # numbers of a vector that a terminal shows
 
 
@@ -105,16 +117,27 @@ def check_options(task: str, options: Options) -> None:
 def window(task: str) -> int:
     """How many texts are handed to the model at once, and what a killed run may do again.
 
-    The model sorts them by length into batches; a text that is generated takes far longer.
+    The model sorts them by length into batches; a text that is generated takes far longer, and
+    so does a picture.
     """
-    return 128 if set(_GENERATION) <= set(_OPTIONS[task]) else 1024
+    return 128 if set(_GENERATION) <= set(_OPTIONS[task]) or sees(task) else 1024
+
+
+def sees(task: str) -> bool:
+    """Whether a task's inputs are pictures."""
+    return task in _SEEING
+
+
+def paints(task: str) -> bool:
+    """Whether a task's results are pictures."""
+    return task == "masked-image-modeling"
 
 
 def field(task: str, options: Options) -> str:
     """What a result is called beside its text: in JSON, and as a column of a file."""
     if options.get("pooling") == "none":
         return "embeddings"
-    return _FIELDS[task]
+    return _FIELDS.get(task, "result")
 
 
 def streams(task: str, options: Options) -> bool:
@@ -123,12 +146,15 @@ def streams(task: str, options: Options) -> bool:
     return task == "text-generation" and not beams and "logprobs" not in options
 
 
-def answer(model: Model, task: str, texts: list[str], options: Options) -> list[Any]:
+def answer(model: Model, task: str, rows: Sequence[Row], options: Options) -> list[Any]:
     """Run a task; return a result for each text, as plain lists, dicts and numbers.
 
     Raises:
         ZooError: As the model's methods do.
     """
+    texts = [row.text for row in rows]
+    if sees(task):
+        return _look(model, task, rows, options)
     if task == "fill-mask":
         filled = model.fill_mask(texts, **options)
         return [each.to_dict()["gaps"] for each in filled]
@@ -149,6 +175,22 @@ def answer(model: Model, task: str, texts: list[str], options: Options) -> list[
         return [tokens.tolist() for tokens in model.embed_tokens(texts, **rest)]
     vectors: list[Any] = model.embed(texts, **options).tolist()
     return vectors
+
+
+def _look(model: Model, task: str, rows: Sequence[Row], options: Options) -> list[Any]:
+    """A result for each picture; None for those that cannot be read, which are noted."""
+    pictures = [Path(row.text) for row in rows]
+    if task == "image-classification":
+        rest = {name: value for name, value in options.items() if name != "contact_sheet"}
+        classified = model.classify(pictures, on_error=noted(), **rest)
+        return [each.to_dict()["labels"] or None for each in classified]
+    vectors: list[list[float]] = model.embed(pictures, on_error=noted(), **options).tolist()
+    return [None if math.isnan(vector[0]) else vector for vector in vectors if vector]
+
+
+def noted() -> Callable[[int, InputError], None]:
+    """What to do with a picture that cannot be read: say so, and go on."""
+    return lambda number, error: output.note(str(error), kind="unreadable")
 
 
 def _continuation(generation: Generation) -> dict[str, Any]:
@@ -192,7 +234,9 @@ def print_plain(task: str, texts: Sequence[str], results: Sequence[Any], *, alon
     ``alone`` says that there is one text, which need not be repeated above its answers.
     """
     for text, result in zip(texts, results, strict=True):
-        if task == "feature-extraction":
+        if result is None:  # a picture that cannot be read, which was noted
+            continue
+        if task in _VECTORS:
             output.emit(_vectors(result))
             continue
         if task in ("translation", "text2text-generation"):
