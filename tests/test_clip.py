@@ -277,7 +277,7 @@ def test_open_clip_itself_loads_what_is_dumped_in_its_layout(openai: Saved, tmp_
     folder, _ = openai
     other = in_open_clips_layout(folder, tmp_path / "other")
     loaded = clip.load(folder)
-    config = clip.open_clip_config(loaded.network.text.token_embedding.num_embeddings)
+    config = clip.open_clip_config(loaded.preprocessor.text.end + 1)
     network = open_clip.CLIP(**config, quick_gelu=True).eval()
 
     network.load_state_dict(load_file(other / "open_clip_model.safetensors"), strict=True)
@@ -356,7 +356,7 @@ def test_an_activation_that_no_file_states_is_noticed(openai: Saved, tmp_path: P
     nothing: dict[str, object] = {"hidden_act": ...}
     folder = with_parts(openai[0], tmp_path / "x", vision_config=nothing, text_config=nothing)
     other = in_open_clips_layout(openai[0], tmp_path / "other")
-    config = clip.open_clip_config(clip.load(other).network.text.token_embedding.num_embeddings)
+    config = clip.open_clip_config(clip.load(other).preprocessor.text.end + 1)
     change_json(other, "open_clip_config.json", model_cfg=config)
 
     with pytest.warns(ZooWarning, match="no file states the activation.* means 'quick_gelu'"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, Unpack, cast, overload
 
@@ -301,6 +301,7 @@ class Model(Loaded):
         batch_size: int | None = None,
         on_error: OnError | None = None,
         cache: bool = True,
+        advance: Callable[[int], object] = lambda count: None,
     ) -> Ranking:
         """Rank files of pictures by how well a text describes them; see `zoo.tasks.picture_search`.
 
@@ -318,6 +319,7 @@ class Model(Loaded):
             batch_size=batch_size,
             on_error=on_error,
             cache=cache,
+            advance=advance,
         )
 
     @overload

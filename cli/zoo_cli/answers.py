@@ -39,6 +39,14 @@ _OPTIONS = {
     "image-classification": ("top_k", "batch_size", "contact_sheet"),
     "image-feature-extraction": ("normalize", "batch_size"),
     "masked-image-modeling": ("seed", "batch_size"),
+    "zero-shot-image-classification": (
+        "labels",
+        "template",
+        "top_k",
+        "batch_tokens",
+        "batch_size",
+        "contact_sheet",
+    ),
     "text-generation": (*_GENERATION, "logprobs"),
     "translation": ("to", *_GENERATION),
     "text2text-generation": _GENERATION,
@@ -51,12 +59,18 @@ _FIELDS = {
     "image-classification": "labels",
     "image-feature-extraction": "embedding",
     "masked-image-modeling": "painted",
+    "zero-shot-image-classification": "labels",
     "text-generation": "continuation",
     "translation": "translation",
     "text2text-generation": "answer",
 }
 # Tasks whose inputs are pictures.
-_SEEING = ("image-classification", "image-feature-extraction", "masked-image-modeling")
+_SEEING = (
+    "image-classification",
+    "image-feature-extraction",
+    "masked-image-modeling",
+    "zero-shot-image-classification",
+)
 _VECTORS = ("feature-extraction", "image-feature-extraction")
 _PREVIEW = 6  # numbers of a vector that a terminal shows
 
@@ -90,12 +104,8 @@ def check_options(task: str, options: Options) -> None:
                 f"{_flag(name)} is no option of {task}, which has "
                 f"{', '.join(map(_flag, _OPTIONS[task]))}; did you mean --task {owners[0]}?"
             )
-    if task == "zero-shot-classification":
-        labels = options.get("labels", [])
-        if not labels or not all(labels) or len(set(labels)) != len(labels):
-            raise UsageError(f"{task}: expected --labels A,B with different labels")
-        if "{}" not in options.get("template", "{}"):
-            raise UsageError("--template: expected a sentence with {} where the label goes")
+    if "labels" in _OPTIONS[task]:
+        _check_labels(task, options)
     if options.get("pooling") == "none" and "normalize" in options:
         raise UsageError("--normalize scales a text's vector; --pooling none gives its tokens'")
     for name in ("top_p", "repetition_penalty"):
@@ -112,6 +122,22 @@ def check_options(task: str, options: Options) -> None:
         raise UsageError("--num-beams searches for the best text, --temperature draws; give one")
     if options.get("num_beams", 1) > 1 and "logprobs" in options:
         raise UsageError("--logprobs goes without --num-beams")
+
+
+def _check_labels(task: str, options: Options) -> None:
+    labels: list[str] = options.get("labels", [])
+    wrong = ""
+    if not all(labels):
+        wrong = f"; label {labels.index('') + 1} is empty"
+    elif twice := [label for number, label in enumerate(labels) if label in labels[:number]]:
+        wrong = f"; {twice[0]!r} comes twice"
+    if wrong or not labels:
+        raise UsageError(f"{task}: expected --labels A,B with different labels{wrong}")
+    templates: list[str] = options.get("template", ["{}"])
+    if not all("{}" in template for template in templates):
+        raise UsageError("--template: expected a sentence with {} where the label goes")
+    if len(templates) > 1 and not sees(task):
+        raise UsageError(f"--template: {task} takes one sentence, got {len(templates)}")
 
 
 def window(task: str) -> int:
@@ -162,7 +188,8 @@ def answer(model: Model, task: str, rows: Sequence[Row], options: Options) -> li
         classified = model.classify(texts, **options)
         return [each.to_dict()["labels"] for each in classified]
     if task == "zero-shot-classification":
-        classified = model.zero_shot(texts, **options)
+        rest = {**options, "template": options.get("template", [None])[0]}
+        classified = model.zero_shot(texts, **rest)
         return [each.to_dict()["labels"] for each in classified]
     if task == "text-generation":
         return [_continuation(each) for each in model.generate(texts, **options)]
@@ -184,8 +211,21 @@ def _look(model: Model, task: str, rows: Sequence[Row], options: Options) -> lis
         rest = {name: value for name, value in options.items() if name != "contact_sheet"}
         classified = model.classify(pictures, on_error=noted(), **rest)
         return [each.to_dict()["labels"] or None for each in classified]
+    if task == "zero-shot-image-classification":
+        rest = {name: value for name, value in options.items() if name != "contact_sheet"}
+        classified = model.zero_shot(pictures, on_error=noted(), **rest)
+        return [each.to_dict()["labels"] or None for each in classified]
     vectors: list[list[float]] = model.embed(pictures, on_error=noted(), **options).tolist()
     return [None if math.isnan(vector[0]) else vector for vector in vectors if vector]
+
+
+def prepared(model: Model, task: str, options: Options) -> dict[str, Any]:
+    """The options, with labels for pictures embedded once for all windows."""
+    if task != "zero-shot-image-classification":
+        return dict(options)
+    used = ("labels", "template", "batch_tokens")
+    classes = model.prepare_classes(**{each: options[each] for each in used if each in options})
+    return {name: x for name, x in options.items() if name not in used} | {"labels": classes}
 
 
 def noted() -> Callable[[int, InputError], None]:

@@ -69,11 +69,19 @@ def run(
     labels: Annotated[
         str | None,
         typer.Option(
-            metavar="A,B|@FILE", help="zero-shot-classification: into which; @FILE has one a line."
+            metavar="A,B|@FILE", help="zero-shot-*: classify into which; @FILE has one a line."
         ),
     ] = None,
     template: Annotated[
-        str | None, typer.Option(help="zero-shot-classification: a sentence with {} for the label.")
+        str | None,
+        typer.Option(
+            metavar="TEXT|@FILE",
+            help="zero-shot-*: a sentence with {} for the label; of several in @FILE the mean.",
+        ),
+    ] = None,
+    query: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="Rank pictures by how well a text describes them."),
     ] = None,
     multi_label: Annotated[
         bool | None,
@@ -149,6 +157,7 @@ def run(
     from zoo_cli.journal import Journal
     from zoo_cli.models import announce
     from zoo_cli.pictures import check_painting
+    from zoo_cli.search import check_search, search
     from zoo_cli.sheet import check_sheet
 
     # All that can be wrong with the command line is found before torch is imported.
@@ -159,7 +168,7 @@ def run(
         "top_k": top_k,
         "targets": None if targets is None else _listed(targets),
         "labels": None if labels is None else _labels(labels),
-        "template": template,
+        "template": None if template is None else _templates(template),
         "multi_label": multi_label,
         "pooling": pooling,
         "normalize": normalize,
@@ -178,14 +187,33 @@ def run(
         "contact_sheet": contact_sheet,
     }
     options = {name: value for name, value in given.items() if value is not None}
-    chosen = answers.choose_task(entry, task)
-    if chosen is not None:
-        answers.check_options(chosen, options)
     if json and output_file is not None:
         raise UsageError("--json prints results; --output writes them to a file")
     if output_file is None and (restart or (overwrite and contact_sheet is None)):
         raise UsageError("--overwrite and --restart go with --output FILE")
     fresh = entry.source.scheme == "hf" and hub.find_cached(entry) is None
+    loading: dict[str, Any] = {
+        "device": device,
+        "dtype": dtype,
+        "compile": compile,
+        "offline": offline or None,
+        "progress": sys.stderr.isatty(),
+        "registries": registry or (),
+    }
+    if query is not None:
+        check_search(entry, query, options, task=task, output_file=output_file, overwrite=overwrite)
+        inputs = _pictures(texts or [], input_file, column, allow_url=allow_url)
+        if fresh:
+            announce(entry)
+
+        import zoo
+
+        model = zoo.load(name, **loading)
+        search(model, query, inputs, options, output_file=output_file, json=json)
+        return
+    chosen = answers.choose_task(entry, task)
+    if chosen is not None:
+        answers.check_options(chosen, options)
     likely = chosen
     if likely is None:  # only the files tell; a checkpoint's head may be for another of its tasks
         if fresh:
@@ -226,15 +254,7 @@ def run(
     import zoo
     from zoo.tasks import able, require
 
-    model = zoo.load(
-        name,
-        device=device,
-        dtype=dtype,
-        compile=compile,
-        offline=offline or None,
-        progress=sys.stderr.isatty(),
-        registries=registry or (),
-    )
+    model = zoo.load(name, **loading)
     if chosen is None:
         tasks = able(model)
         if not tasks:
@@ -243,7 +263,7 @@ def run(
         answers.check_options(chosen, options)
         _check_results(chosen, options, inputs, output_file)
     require(model, chosen)
-    job = _Job(model, chosen, options, inputs)
+    job = _Job(model, chosen, answers.prepared(model, chosen, options), inputs)
     job.check_gaps()
     job.check_room()
     if painting:
@@ -455,15 +475,24 @@ def _listed(text: str) -> list[str]:
 
 def _labels(text: str) -> list[str]:
     """``a,b``, or ``@FILE`` with a label a line."""
-    from zoo_cli.files import read_lines
-
     if not text.startswith("@"):
         return _listed(text)
-    path = Path(text[1:])
+    return _lines("--labels", Path(text[1:]))
+
+
+def _templates(text: str) -> list[str]:
+    """A sentence, or ``@FILE`` with one a line."""
+    return _lines("--template", Path(text[1:])) if text.startswith("@") else [text]
+
+
+def _lines(option: str, path: Path) -> list[str]:
+    """The lines of a file that an option names; an empty one is an error."""
+    from zoo_cli.files import read_lines
+
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise UsageError(f"--labels: cannot read {path}: {error.strerror}") from error
+        raise UsageError(f"{option}: cannot read {path}: {error.strerror}") from error
     return [row.text.strip() for row in read_lines(str(path), data).rows]
 
 

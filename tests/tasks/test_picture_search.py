@@ -14,6 +14,7 @@ from tests import clip
 from tests.checkpoints import Save, copy_checkpoint, load
 from tests.pictures import noise
 from zoo.errors import InputError, TaskError, UsageError
+from zoo.image import Picture
 
 QUERY = "a man in the park"
 
@@ -40,7 +41,8 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def test_the_order_is_that_of_cosines(model: zoo.Model, photos: list[Path]) -> None:
-    vectors = model.embed([*photos, QUERY], normalize=True)
+    inputs: list[Picture] = [*photos, QUERY]
+    vectors = model.embed(inputs, normalize=True)
     cosines = (vectors[:-1] @ vectors[-1]).tolist()
     expected = sorted(zip(cosines, map(str, photos), strict=True), reverse=True)
 

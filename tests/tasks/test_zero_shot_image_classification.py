@@ -14,6 +14,7 @@ import zoo
 from tests import clip
 from tests.pictures import noise
 from zoo.errors import InputError, TaskError, UsageError, ZooWarning
+from zoo.image import Picture
 
 LABELS = ["a dog", "two women", "the old city"]
 
@@ -162,9 +163,10 @@ def test_a_bad_picture_stops_no_other_if_somebody_takes_its_error(
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"no picture")
     taken: list[tuple[int, str]] = []
+    mixed: list[Picture] = [noise(), bad]
 
     results = loaded.zero_shot(
-        [noise(), bad], LABELS, on_error=lambda n, error: taken.append((n, str(error)))
+        mixed, LABELS, on_error=lambda n, error: taken.append((n, str(error)))
     )
 
     assert results[0] == loaded.zero_shot([noise()], LABELS)[0]
@@ -172,7 +174,7 @@ def test_a_bad_picture_stops_no_other_if_somebody_takes_its_error(
     assert taken[0][0] == 1
     assert "bad.jpg is no picture" in taken[0][1]
     with pytest.raises(InputError, match=r"bad\.jpg"):
-        loaded.zero_shot([noise(), bad], LABELS)
+        loaded.zero_shot(mixed, LABELS)
 
 
 def test_texts_and_pictures_are_embedded_into_one_space(
@@ -182,13 +184,14 @@ def test_texts_and_pictures_are_embedded_into_one_space(
     path = tmp_path / "photo.png"
     noise().save(path)
 
-    vectors = loaded.embed([noise(), "a dog", path])
+    inputs: list[Picture] = [noise(), "a dog", path]
+    vectors = loaded.embed(inputs)
 
     assert vectors.shape == (3, 28)
     torch.testing.assert_close(vectors[0], vectors[2])
     torch.testing.assert_close(vectors[1], loaded.embed("a dog"))
-    lengths = loaded.embed([path, "a dog"], normalize=True).norm(dim=1)
-    torch.testing.assert_close(lengths, torch.ones(2))
+    lengths = loaded.embed(inputs, normalize=True).norm(dim=1)
+    torch.testing.assert_close(lengths, torch.ones(3))
 
 
 def test_a_model_that_has_one_vector_for_a_text_takes_no_pooling(
