@@ -43,6 +43,7 @@ _UNUSED = (
     "pruned_heads",
     "sep_token_id",
     "tf_legacy_loss",
+    "tie_encoder_decoder",
     "typical_p",
     "use_cache",
 )
@@ -156,6 +157,9 @@ def _parts(published: Mapping[str, Any], name: str) -> tuple[Fields, Fields, Fie
     text.unused(*_UNUSED)
     vision.unused(*_UNUSED)
     vision.must_be("num_channels", 3)
+    for tower in (text, vision):
+        for switch in ("add_cross_attention", "is_decoder", "is_encoder_decoder"):
+            tower.must_be(switch, False)
     return fields, text, vision
 
 
