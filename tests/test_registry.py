@@ -768,7 +768,10 @@ def test_a_folder_is_never_found_by_a_bare_name(
     ("text", "message"),
     [
         ("bundled:zoo_bert/tiny", "bundled models are called by their names"),
-        ("https://huggingface.co/a/b", r"expected a name, hf:org/repo\[@revision\], timm:NAME or ./folder"),
+        (
+            "https://huggingface.co/a/b",
+            r"expected a name, hf:org/repo\[@revision\], timm:NAME or ./folder",
+        ),
         ("hf:repo", "expected hf:org/repo, such as"),
         ("hf:org/../x", "expected hf:org/repo, such as"),
         ("hf:org/repo@", "expected a branch, a tag or a commit"),
