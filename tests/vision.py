@@ -80,8 +80,10 @@ def randomize(model: nn.Module) -> None:
     """Give every weight a value that shows: tokens, biases and scales begin as zeros and ones."""
     torch.manual_seed(0)
     with torch.no_grad():
-        for tensor in model.state_dict().values():
-            if tensor.is_floating_point():
+        for name, tensor in model.state_dict().items():
+            if name.endswith("running_var"):
+                tensor.uniform_(0.5, 2)
+            elif tensor.is_floating_point():
                 noise = torch.randn(tensor.shape)
                 # Larger matrices would saturate every softmax, and hide what differs.
                 tensor.copy_(noise / tensor[0].numel() ** 0.5 if tensor.ndim > 1 else noise * 0.5)

@@ -87,18 +87,22 @@ def load(
         tensors = open_tensors(files, place, kind)
         state = weight_map.load(tensors, network.state_dict(), source=str(entry.source))
         # One parameter for tensors that share memory, so that tied ones stay tied.
-        parameters = {
-            id(tensor): torch.nn.Parameter(tensor.to(format_), requires_grad=False)
-            for tensor in state.values()
-        }
+        buffers = {name for name, _ in network.named_buffers()}
+        values: dict[int, torch.Tensor] = {}
+        for key, tensor in state.items():
+            value = tensor.to(format_) if tensor.is_floating_point() else tensor
+            if key not in buffers:
+                value = torch.nn.Parameter(value, requires_grad=False)
+            values.setdefault(id(tensor), value)
     except torch.OutOfMemoryError as error:
         raise DeviceError(
             f"{entry.name} does not fit into the memory of {place}; "
             "use a smaller --dtype or --device cpu"
         ) from error
     network.load_state_dict(
-        {name: parameters[id(tensor)] for name, tensor in state.items()}, strict=True, assign=True
+        {name: values[id(tensor)] for name, tensor in state.items()}, strict=True, assign=True
     )
+    network.to(place)  # tables that the network has made itself, and no file holds
     network.eval().requires_grad_(False)  # assign=True brings the flag of the meta tensors back
     if compile:
         getattr(network, "encoder", network).compile(dynamic=True)

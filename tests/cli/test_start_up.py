@@ -18,7 +18,7 @@ try:
 except SystemExit:
     print("imported:", [name for name in watched if name in sys.modules])
 """
-HEAVY = "torch,numpy,pydantic,rich,transformers,tqdm"
+HEAVY = "torch,numpy,pydantic,rich,transformers,timm,tqdm,PIL"
 
 
 def imported(zoo: Zoo, watched: str, *arguments: str) -> str:

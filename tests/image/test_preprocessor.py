@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from transformers import CLIPImageProcessor, SiglipImageProcessor, ViTImageProcessor
+from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
 
 from tests.pictures import encoded, noise
 from zoo.checkpoint import Files
@@ -18,6 +19,7 @@ from zoo.image import (
     image_preprocessor,
     load_preprocessor,
 )
+from zoo.image.published import _BY_MODEL_TYPE
 
 
 def preprocessor() -> ImagePreprocessor:
@@ -122,6 +124,20 @@ def test_files_of_feature_extractors_mean_what_they_meant() -> None:
         ).resize
         == "squash"
     )
+
+
+def test_the_oldest_files_name_no_class_and_mean_their_networks(tmp_path: Path) -> None:
+    oldest = {"do_normalize": True, "do_resize": True, "size": 224}
+    found = load_preprocessor(
+        files(tmp_path, preprocessor_config=oldest, config={"model_type": "vit"}), None
+    )
+    assert found.transform == from_transformers(json.loads(ViTImageProcessor().to_json_string()))
+
+
+def test_every_network_has_the_class_that_transformers_takes_for_it() -> None:
+    for model_type, ours in _BY_MODEL_TYPE.items():
+        theirs = IMAGE_PROCESSOR_MAPPING_NAMES[model_type]["torchvision"]
+        assert theirs == f"{ours}ImageProcessor"
 
 
 def test_timm_and_open_clip_files_are_found(tmp_path: Path) -> None:

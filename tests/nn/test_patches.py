@@ -15,6 +15,7 @@ def test_a_patch_embedding_projects_each_square_alone() -> None:
 
     assert tokens.shape == (2, 6, 5)
     second = pixels[:, :, :4, 4:8].flatten(1)  # first row, second column
+    assert embedding.projection.bias is not None
     by_hand = second @ embedding.projection.weight.flatten(1).T + embedding.projection.bias
     torch.testing.assert_close(tokens[:, 1], by_hand)
 

@@ -57,6 +57,20 @@ _CLASSES = {
     "Siglip": _Class(224, None, square=True, resample=3, mean=HALF, std=HALF),
     "ViT": _Class(224, None, square=True, resample=2, mean=HALF, std=HALF),
 }
+# The class that transformers takes for a network whose file names none.
+_BY_MODEL_TYPE = {
+    "bit": "Bit",
+    "chinese_clip": "ChineseCLIP",
+    "clip": "CLIP",
+    "convnext": "ConvNext",
+    "convnextv2": "ConvNext",
+    "deit": "DeiT",
+    "dinov2": "Bit",
+    "resnet": "ConvNext",
+    "siglip": "Siglip",
+    "vit": "ViT",
+    "vit_mae": "ViT",
+}
 
 
 def published_transform(files: Files) -> Transform:
@@ -66,11 +80,12 @@ def published_transform(files: Files) -> Transform:
         CheckpointError: It has none of them, or one says what zoo cannot do.
     """
     config = files.json("config.json")
+    model_type = config.get("model_type")
     if found := files.json("preprocessor_config.json"):
-        return from_transformers(found)
+        return from_transformers(found, model_type)
     inside = files.json("processor_config.json").get("image_processor")
     if isinstance(inside, Mapping):
-        return from_transformers(inside)
+        return from_transformers(inside, model_type)
     if "pretrained_cfg" in config:
         return from_timm(config)
     if found := files.json("open_clip_config.json"):
@@ -81,16 +96,20 @@ def published_transform(files: Files) -> Transform:
     )
 
 
-def from_transformers(published: Mapping[str, Any]) -> Transform:
+def from_transformers(published: Mapping[str, Any], model_type: str | None = None) -> Transform:
     """Read a ``preprocessor_config.json``, in today's form or as feature extractors wrote it.
 
     Transparent pictures lie on white, as transformers 5.2 has it; earlier ones dropped the layer.
+
+    Args:
+        published: The file.
+        model_type: Of ``config.json``; it says which class the oldest files mean, which name none.
 
     Raises:
         CheckpointError: It is of a class, or has a field, that zoo does not know.
     """
     name = published.get("image_processor_type") or published.get("feature_extractor_type")
-    kind = str(name or "")
+    kind = str(name or _BY_MODEL_TYPE.get(model_type or "", ""))
     for ending in ("Fast", "Pil", "ImageProcessor", "FeatureExtractor"):
         kind = kind.removesuffix(ending)
     if kind not in _CLASSES:
