@@ -105,7 +105,9 @@ def load(
     network.to(place)  # tables that the network has made itself, and no file holds
     network.eval().requires_grad_(False)  # assign=True brings the flag of the meta tensors back
     if compile:
-        getattr(network, "encoder", network).compile(dynamic=True)
+        whole = getattr(network, "encoder", network)
+        for part in getattr(network, "towers", (whole,)):
+            part.compile(dynamic=True)
     return Loaded(
         entry,
         architecture,

@@ -116,6 +116,11 @@ class Clip(nn.Module):
         self.text = TextTower(config)
         self.logit_scale = nn.Parameter(torch.empty(()))  # a logarithm
 
+    @property
+    def towers(self) -> tuple[nn.Module, nn.Module]:
+        """What is compiled, each by itself."""
+        return self.vision, self.text
+
     def embed_images(self, pixels: Tensor) -> Tensor:
         """(B, 3, H, W), normalised -> (B, E), of any length."""
         return self.vision(pixels)

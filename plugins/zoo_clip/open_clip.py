@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from zoo.checkpoint import Files
 from zoo.config import Fields
 from zoo.errors import CheckpointError
+from zoo.image import ImagePreprocessor, from_open_clip
 from zoo.weights import Rule, WeightMap, fused, same, transposed
 from zoo_clip import preprocessor as texts
 from zoo_clip.blocks import Tower
@@ -199,10 +200,24 @@ def build(config: ClipConfig | SiglipConfig) -> Clip | Siglip:
 
 
 def preprocessor(files: Files, config: ClipConfig | SiglipConfig) -> texts.ClipPreprocessor:
-    """The preprocessor of the network that a config describes."""
-    if isinstance(config, ClipConfig):
-        return texts.clip(files, config)
-    return texts.siglip(files, config)
+    """Read the files beside the network that a config describes.
+
+    Raises:
+        CheckpointError: One is missing or damaged, or contradicts the network.
+    """
+    published = files.json(FILE)
+    if not isinstance(published.get("preprocess_cfg"), Mapping):
+        raise CheckpointError(
+            f"{files.source}: {FILE} has no 'preprocess_cfg', and a guess at how pictures are "
+            "resized and normalised would change every number; put it in"
+        )
+    image = ImagePreprocessor(from_open_clip(published))
+    text = (
+        texts.clip_text(files, config)
+        if isinstance(config, ClipConfig)
+        else texts.siglip_text(files, config)
+    )
+    return texts.ClipPreprocessor(texts.check_size(files, image, config.image_size), text)
 
 
 def weights(config: ClipConfig | SiglipConfig) -> WeightMap:

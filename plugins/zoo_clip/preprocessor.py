@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import html
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zoo.checkpoint import Files, one_line
 from zoo.errors import CheckpointError, InputError
-from zoo.image import ImagePreprocessor, from_open_clip, load_preprocessor
+from zoo.image import ImagePreprocessor, load_preprocessor
 from zoo.text.preprocessor import check_texts, warn_of_cut
 from zoo.text.sentencepiece import read_sentencepiece
 from zoo.text.tokenizer import load_tokenizer
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from zoo_clip.chinese_clip import ChineseClipConfig
     from zoo_clip.clip import ClipConfig
     from zoo_clip.siglip import SiglipConfig
-
-_OPEN_CLIP = "open_clip_config.json"
 
 # What openai/CLIP's tokenizer takes for a word: simple_tokenizer.py.
 _WORD = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
@@ -102,6 +100,12 @@ def clip(files: Files, config: ClipConfig) -> ClipPreprocessor:
     Raises:
         CheckpointError: One is missing or damaged, or contradicts the network.
     """
+    image = check_size(files, load_preprocessor(files, config), config.image_size)
+    return ClipPreprocessor(image, clip_text(files, config))
+
+
+def clip_text(files: Files, config: ClipConfig) -> TextEncoder:
+    """Read the tokenizer of a CLIP, in whichever layout."""
     backend = _backend(files, config.vocabulary)
     backend.encode_special_tokens = True  # such a token in a text is text, as OpenAI has it
     start = _special(files, backend, "bos_token", "<|startoftext|>")
@@ -112,8 +116,7 @@ def clip(files: Files, config: ClipConfig) -> ClipPreprocessor:
             f"{files.source}: texts end with token {end}, but the network reads them off at "
             f"{expected}; the tokenizer is another model's"
         )
-    text = TextEncoder(backend, clean_clip, start, end, None, config.max_length)
-    return ClipPreprocessor(_image(files, config.image_size), text)
+    return TextEncoder(backend, clean_clip, start, end, None, config.max_length)
 
 
 def siglip(files: Files, config: SiglipConfig) -> ClipPreprocessor:
@@ -122,11 +125,16 @@ def siglip(files: Files, config: SiglipConfig) -> ClipPreprocessor:
     Raises:
         CheckpointError: One is missing or damaged, or contradicts the network.
     """
+    image = check_size(files, load_preprocessor(files, config), config.image_size)
+    return ClipPreprocessor(image, siglip_text(files, config))
+
+
+def siglip_text(files: Files, config: SiglipConfig) -> TextEncoder:
+    """Read the tokenizer of a SigLIP, in whichever layout."""
     backend = _backend(files, config.vocabulary)
     end = _special(files, backend, "eos_token", "</s>")
     padding = _special(files, backend, "pad_token", None)
-    text = TextEncoder(backend, clean_siglip, None, end, padding, config.max_length)
-    return ClipPreprocessor(_image(files, config.image_size), text)
+    return TextEncoder(backend, clean_siglip, None, end, padding, config.max_length)
 
 
 def chinese_clip(files: Files, config: ChineseClipConfig) -> ClipPreprocessor:
@@ -139,7 +147,8 @@ def chinese_clip(files: Files, config: ChineseClipConfig) -> ClipPreprocessor:
     start = _special(files, backend, "cls_token", "[CLS]")
     end = _special(files, backend, "sep_token", "[SEP]")
     text = TextEncoder(backend, str.strip, start, end, None, config.max_length)
-    return ClipPreprocessor(_image(files, config.image_size), text, "{}的照片。")
+    image = check_size(files, load_preprocessor(files, config), config.image_size)
+    return ClipPreprocessor(image, text, "{}的照片。")
 
 
 def clean_clip(text: str) -> str:
@@ -191,18 +200,12 @@ def byte_pair_backend(
     return backend
 
 
-def _image(files: Files, size: int) -> ImagePreprocessor:
-    """How pictures are prepared, which has to fit the network."""
-    if files.path(_OPEN_CLIP) and not files.path("preprocessor_config.json"):
-        published = files.json(_OPEN_CLIP)
-        if not isinstance(published.get("preprocess_cfg"), Mapping):
-            raise CheckpointError(
-                f"{files.source}: {_OPEN_CLIP} has no 'preprocess_cfg', and a guess at how "
-                "pictures are resized and normalised would change every number; put it in"
-            )
-        image = ImagePreprocessor(from_open_clip(published))
-    else:
-        image = load_preprocessor(files, None)
+def check_size(files: Files, image: ImagePreprocessor, size: int) -> ImagePreprocessor:
+    """Return it, if it makes pictures as large as the network takes them.
+
+    Raises:
+        CheckpointError: It makes others.
+    """
     height, width = image.transform.height, image.transform.width
     if (height, width) != (size, size):
         raise CheckpointError(

@@ -117,6 +117,11 @@ class Siglip(nn.Module):
         self.logit_scale = nn.Parameter(torch.empty(()))  # a logarithm
         self.logit_bias = nn.Parameter(torch.empty(()))
 
+    @property
+    def towers(self) -> tuple[nn.Module, nn.Module]:
+        """What is compiled, each by itself."""
+        return self.vision, self.text
+
     def embed_images(self, pixels: Tensor) -> Tensor:
         """(B, 3, H, W), normalised -> (B, C), of any length."""
         return self.vision(pixels)
