@@ -20,7 +20,17 @@ SOURCES = {"zoo": ROOT, "zoo_cli": ROOT / "cli"} | {
 }
 PLUGINS = [name for name in SOURCES if name not in ("zoo", "zoo_cli")]
 
-HEAVY = ("torch", "numpy", "pydantic", "huggingface_hub", "transformers", "timm", "tqdm", "jinja2")
+HEAVY = (
+    "torch",
+    "numpy",
+    "pydantic",
+    "huggingface_hub",
+    "transformers",
+    "timm",
+    "tqdm",
+    "jinja2",
+    "PIL",
+)
 
 
 def modules() -> Iterator[tuple[str, Path]]:
@@ -134,7 +144,8 @@ LAYERS = [
     ["zoo.errors"],
     ["zoo.entry", "zoo.distributions", "zoo.folders", "zoo.hookspecs", "zoo.nn", "zoo.weights"],
     ["zoo.config", "zoo.checkpoint", "zoo.runtime", "zoo.registry", "zoo.hub", "zoo.plugins"],
-    ["zoo.text", "zoo.generation"],
+    ["zoo.embedding_cache"],
+    ["zoo.text", "zoo.image", "zoo.generation"],
     ["zoo.loading"],
     ["zoo.tasks"],
     ["zoo.model"],

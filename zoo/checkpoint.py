@@ -26,6 +26,9 @@ _MOST_SHARED = 16
 WEIGHTS = "model.safetensors"
 LEGACY_WEIGHTS = "pytorch_model.bin"
 
+OPEN_CLIP = "open_clip"
+"""What a checkpoint in open_clip's form is taken for; the beginning of its files' names."""
+
 
 class Files:
     """The files of one checkpoint, by their paths in the repository.
@@ -159,26 +162,61 @@ class Tensors(Mapping[str, "Tensor"]):
         return self._where[name][0]
 
 
-def open_tensors(files: Files, device: torch.device) -> Tensors:
+def published_configs(files: Files) -> dict[str, dict[str, Any]]:
+    """What a checkpoint may be taken for, most precise first, and the config that says so.
+
+    transformers writes a ``model_type``; timm the name of one of its architectures, which a plugin
+    may claim as ``timm/name``, or as ``timm`` together with all others. open_clip's config stands
+    in a file of its own, perhaps beside one of those.
+
+    Raises:
+        CheckpointError: A file is no JSON object, or nothing says what the checkpoint is.
+    """
+    config = files.json("config.json")
+    model_type, timm_name = config.get("model_type"), config.get("architecture")
+    kinds: tuple[str, ...] = ()
+    if isinstance(model_type, str):
+        kinds = (model_type,)
+    elif isinstance(timm_name, str):
+        kinds = (f"timm/{timm_name}", "timm")
+    configs = dict.fromkeys(kinds, config)
+    if files.path(f"{OPEN_CLIP}_config.json"):
+        configs[OPEN_CLIP] = files.json(f"{OPEN_CLIP}_config.json")
+    if not configs:
+        raise CheckpointError(
+            f"{files.source}: config.json has no model_type, so zoo cannot tell the architecture; "
+            "add an entry to a registry file that names it"
+        )
+    return configs
+
+
+def open_tensors(files: Files, device: torch.device, kind: str = "") -> Tensors:
     """Open a checkpoint's weights: safetensors, whole or sharded; else a legacy ``.bin``.
+
+    Args:
+        files: Of the checkpoint.
+        device: Where tensors are put.
+        kind: What the checkpoint is taken for; open_clip puts a prefix before all names.
 
     Raises:
         CheckpointError: There are none, they are damaged, or shards and their index disagree.
     """
-    if path := files.path(WEIGHTS):
-        return Tensors({WEIGHTS: path}, files.source, device)
-    if files.path(f"{WEIGHTS}.index.json"):
-        shards, index = _shards(files, f"{WEIGHTS}.index.json")
+    prefix = f"{OPEN_CLIP}_" if kind == OPEN_CLIP else ""
+    weights, legacy = f"{prefix}{WEIGHTS}", f"{prefix}{LEGACY_WEIGHTS}"
+    if path := files.path(weights):
+        return Tensors({weights: path}, files.source, device)
+    if files.path(f"{weights}.index.json"):
+        shards, index = _shards(files, f"{weights}.index.json")
         return _check_index(Tensors(shards, files.source, device), index, files.source)
-    if path := files.path(LEGACY_WEIGHTS):
-        converted = {LEGACY_WEIGHTS: _converted(path, files.source)}
+    if path := files.path(legacy):
+        converted = {legacy: _converted(path, files.source)}
         return Tensors(converted, files.source, device)
-    if files.path(f"{LEGACY_WEIGHTS}.index.json"):
-        shards, index = _shards(files, f"{LEGACY_WEIGHTS}.index.json")
+    if files.path(f"{legacy}.index.json"):
+        shards, index = _shards(files, f"{legacy}.index.json")
         converted = {name: _converted(path, files.source) for name, path in shards.items()}
         return _check_index(Tensors(converted, files.source, device), index, files.source)
     raise CheckpointError(
-        f"{files.source}: no weights; expected {WEIGHTS}, {WEIGHTS}.index.json or {LEGACY_WEIGHTS}"
+        f"{files.source}: no weights; expected {weights}, {weights}.index.json or {legacy}"
     )
 
 

@@ -44,12 +44,17 @@ class Fields:
 
     Args:
         published: The parsed ``config.json``.
-        name: The architecture's, for messages.
+        name: The architecture's, for messages; or that of what reads another ``file``.
+        file: Where the fields stand, for messages.
     """
 
-    def __init__(self, published: Mapping[str, Any], name: str) -> None:
+    def __init__(
+        self, published: Mapping[str, Any], name: str, *, file: str = "config.json"
+    ) -> None:
         self._published = published
         self._name = name
+        self._file = file
+        self._reader = f"architecture {name!r}" if file == "config.json" else repr(name)
         self._known: set[str] = set()
 
     def size(
@@ -85,7 +90,15 @@ class Fields:
             return None
         if not isinstance(value, Mapping):
             raise self._error(name, "an object", value)
-        return Fields(value, self._name)
+        return Fields(value, self._name, file=self._file)
+
+    def is_list(self, name: str) -> bool:
+        """Whether a field holds a list; it may be one number for all."""
+        return isinstance(self._published.get(name), list)
+
+    def is_table(self, name: str) -> bool:
+        """Whether a field holds an object; older files may have a number there."""
+        return isinstance(self._published.get(name), Mapping)
 
     def has(self, name: str) -> bool:
         """Whether a field is there, and not null."""
@@ -150,8 +163,8 @@ class Fields:
         unknown = sorted(name for name in left if not name.startswith("_"))
         if unknown:
             raise CheckpointError(
-                f"config.json: {', '.join(map(repr, unknown))} is not a field that architecture "
-                f"{self._name!r} knows, and may change its numbers; if it does not, remove it"
+                f"{self._file}: {', '.join(map(repr, unknown))} is not a field that "
+                f"{self._reader} knows, and may change its numbers; if it does not, remove it"
             )
 
     def _get(self, name: str, default: T) -> T:
@@ -159,14 +172,11 @@ class Fields:
         value = self._published.get(name, default)
         if value is None:
             if default is None:
-                raise CheckpointError(
-                    f"config.json: {name!r} is missing; architecture {self._name!r} needs it"
-                )
+                raise CheckpointError(f"{self._file}: {name!r} is missing; {self._reader} needs it")
             return default
         return value
 
     def _error(self, name: str, expected: str, value: object) -> CheckpointError:
         return CheckpointError(
-            f"config.json: {name!r} is {value!r:.80}; "
-            f"architecture {self._name!r} expects {expected}"
+            f"{self._file}: {name!r} is {value!r:.80}; {self._reader} expects {expected}"
         )

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import CheckpointError, DeviceError
+from zoo.errors import CheckpointError, DeviceError, ZooWarning
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from zoo.checkpoint import Files
     from zoo.entry import Entry
+    from zoo.hookspecs import Architecture
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def load(
     import torch
 
     from zoo import hub, plugins, runtime
-    from zoo.checkpoint import Files, open_tensors
+    from zoo.checkpoint import Files, open_tensors, published_configs
 
     place = runtime.resolve_device(device)
     if place.type == "cpu":
@@ -72,19 +73,11 @@ def load(
     format_ = runtime.resolve_dtype(dtype, place)
     checkpoint = hub.fetch(entry, offline=offline, progress=progress)
     files = Files(checkpoint.files, str(entry.source))
-    published = files.json("config.json")
-    if entry.architecture:
-        architecture = plugins.find_architecture(entry.architecture)
-    else:
-        architecture = plugins.architecture_for(_model_type(published, files))
-    if published.get("model_type") not in architecture.model_types:
-        raise CheckpointError(
-            f"{entry.source}: config.json has model_type {published.get('model_type')!r}; "
-            f"architecture {architecture.name!r} reads {', '.join(architecture.model_types)}"
-        )
+    configs = published_configs(files)
+    architecture, kind = _architecture(entry, configs)
 
     try:
-        config = plugins.import_part(architecture, "config")(published)
+        config = plugins.import_part(architecture, "config")(configs[kind])
     except CheckpointError as error:
         raise CheckpointError(f"{entry.source}: {error}") from error
     try:
@@ -96,21 +89,25 @@ def load(
     _check(entry, config, preprocessor)
 
     try:
-        tensors = open_tensors(files, place)
+        tensors = open_tensors(files, place, kind)
         state = weight_map.load(tensors, network.state_dict(), source=str(entry.source))
         # One parameter for tensors that share memory, so that tied ones stay tied.
-        parameters = {
-            id(tensor): torch.nn.Parameter(tensor.to(format_), requires_grad=False)
-            for tensor in state.values()
-        }
+        buffers = {name for name, _ in network.named_buffers()}
+        values: dict[int, torch.Tensor] = {}
+        for key, tensor in state.items():
+            value = tensor.to(format_) if tensor.is_floating_point() else tensor
+            if key not in buffers:
+                value = torch.nn.Parameter(value, requires_grad=False)
+            values.setdefault(id(tensor), value)
     except torch.OutOfMemoryError as error:
         raise DeviceError(
             f"{entry.name} does not fit into the memory of {place}; "
             "use a smaller --dtype or --device cpu"
         ) from error
     network.load_state_dict(
-        {name: parameters[id(tensor)] for name, tensor in state.items()}, strict=True, assign=True
+        {name: values[id(tensor)] for name, tensor in state.items()}, strict=True, assign=True
     )
+    network.to(place)  # tables that the network has made itself, and no file holds
     network.eval().requires_grad_(False)  # assign=True brings the flag of the meta tensors back
     if compile:
         network.compile(dynamic=True)
@@ -123,6 +120,47 @@ def load(
         format_,
         checkpoint.revision,
         compiled=compile,
+    )
+
+
+def claimed_tasks(
+    entry: Entry, *, offline: bool | None = None, progress: bool = False
+) -> tuple[str, ...]:
+    """What the architecture of an entry's files can do, with some head; imports no torch.
+
+    Args:
+        entry: A source named directly, which no registry says it of.
+        offline: True to ask no network; None to follow ``HF_HUB_OFFLINE``.
+        progress: Whether downloads show bars on standard error.
+
+    Raises:
+        ZooError: As `load` does.
+    """
+    from zoo import hub
+    from zoo.checkpoint import Files, published_configs
+
+    checkpoint = hub.fetch(entry, offline=offline, progress=progress)
+    files = Files(checkpoint.files, str(entry.source))
+    architecture, _ = _architecture(entry, published_configs(files))
+    return architecture.tasks
+
+
+def _architecture(
+    entry: Entry, configs: Mapping[str, Mapping[str, Any]]
+) -> tuple[Architecture, str]:
+    """The architecture that the entry names, or that claims a config; and which config it reads."""
+    from zoo import plugins
+
+    if entry.architecture:
+        architecture = plugins.find_architecture(entry.architecture)
+    else:
+        architecture = plugins.architecture_for(*configs)
+    for kind in configs:
+        if kind in architecture.model_types:
+            return architecture, kind
+    raise CheckpointError(
+        f"{entry.source}: config.json has model_type {next(iter(configs))!r}; "
+        f"architecture {architecture.name!r} reads {', '.join(architecture.model_types)}"
     )
 
 
@@ -152,28 +190,27 @@ def without_weights(build: Callable[[Any], nn.Module], config: object) -> nn.Mod
         return build(config)
 
 
-def _model_type(published: Mapping[str, Any], files: Files) -> str:
-    model_type = published.get("model_type")
-    if not isinstance(model_type, str):
-        raise CheckpointError(
-            f"{files.source}: config.json has no model_type, so zoo cannot tell the architecture; "
-            "add an entry to a registry file that names it"
-        )
-    return model_type
-
-
 def _check(entry: Entry, config: object, preprocessor: object) -> None:
     """Refuse a checkpoint whose files differ from what the registry says of them.
 
-    A fact is a field of the architecture's config, or one that the preprocessor lists in ``facts``.
+    A fact is a field of the architecture's config, unless that lists its ``facts`` itself, or one
+    that the preprocessor lists. Those that the files leave to convention need somebody's word.
     """
-    facts = {**vars(config), **getattr(preprocessor, "facts", {})}
+    facts = {**getattr(config, "facts", vars(config)), **getattr(preprocessor, "facts", {})}
     limit = facts.get("max_length", getattr(config, "max_length", None))
     if entry.max_length is not None and limit not in (None, entry.max_length):
         raise CheckpointError(
             f"{entry.name}: the registry says max_length is {entry.max_length}, the files say "
             f"{limit}; they are of another revision, or the entry is wrong"
         )
+    for key in getattr(config, "unstated", ()):
+        if key not in entry.checkpoint:
+            warnings.warn(
+                f"{entry.source}: no file states the {key}; by convention that means "
+                f"{facts[key]!r}, but if it was trained with another, its numbers are wrong",
+                ZooWarning,
+                stacklevel=3,
+            )
     for key, value in entry.checkpoint.items():
         if key not in facts:
             raise CheckpointError(

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack, cast, overload
+from typing import TYPE_CHECKING, TypeVar, Unpack, cast, overload
 
 from zoo import registry
+from zoo.errors import InputError, UsageError
 from zoo.loading import Loaded
 from zoo.loading import load as load_entry
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from zoo.image import Picture
     from zoo.tasks.fill_mask import FilledText
+    from zoo.tasks.masked_image_modeling import Reconstruction
+    from zoo.tasks.picture_search import Ranking
+    from zoo.tasks.seeing import OnError
     from zoo.tasks.sequence_to_sequence import Answer
     from zoo.tasks.sequence_to_sequence import Options as SequenceOptions
     from zoo.tasks.streaming import Streamed
     from zoo.tasks.text_classification import Classified
     from zoo.tasks.text_generation import Generation, Options
+    from zoo.tasks.zero_shot_image_classification import Classes
     from zoo.text import Message
     from zoo.text.pooling import Mode
+
+P = TypeVar("P", bound="Picture")
 
 
 class Model(Loaded):
@@ -71,28 +79,58 @@ class Model(Loaded):
 
     def embed(
         self,
-        text: str | list[str],
+        inputs: Picture | list[P],
         *,
         pooling: Mode | None = None,
         normalize: bool | None = None,
         prompt: str | None = None,
         batch_tokens: int | None = None,
+        batch_size: int | None = None,
+        on_error: OnError | None = None,
     ) -> Tensor:
-        """Embed one text as (C,), or n as (n, C), float32 on the CPU.
+        """Embed a text or a picture as (C,), or n as (n, C), float32 on the CPU.
 
-        See `zoo.tasks.feature_extraction.embed`.
+        For a model that sees, a string is the path of a picture; for one that reads too, such as a
+        CLIP, a string is a text and a ``Path`` a picture. ``pooling``, ``prompt`` and
+        ``batch_tokens`` are for texts, ``batch_size`` and ``on_error`` for pictures; see
+        `zoo.tasks.feature_extraction`, `zoo.tasks.image_feature_extraction` and
+        `zoo.tasks.two_towers`.
         """
+        alone = not isinstance(inputs, list)
+        listed = _several(inputs)
+        if self._sees_and_reads:
+            from zoo.tasks import two_towers
+
+            _only_for("models that only read", pooling=pooling, prompt=prompt)
+            vectors = two_towers.embed(
+                self,
+                listed,
+                normalize=bool(normalize),
+                batch_tokens=batch_tokens,
+                batch_size=batch_size,
+                on_error=on_error,
+            )
+            return vectors[0] if alone else vectors
+        if self._sees:
+            from zoo.tasks.image_feature_extraction import embed_pictures
+
+            _only_for("texts", pooling=pooling, prompt=prompt, batch_tokens=batch_tokens)
+            vectors = embed_pictures(
+                self, listed, normalize=bool(normalize), batch_size=batch_size, on_error=on_error
+            )
+            return vectors[0] if alone else vectors
         from zoo.tasks.feature_extraction import embed
 
+        _only_for("pictures", batch_size=batch_size, on_error=on_error)
         vectors = embed(
             self,
-            _listed(text),
+            _texts(listed),
             pooling=pooling,
             normalize=normalize,
             prompt=prompt,
             batch_tokens=batch_tokens,
         )
-        return vectors[0] if isinstance(text, str) else vectors
+        return vectors[0] if alone else vectors
 
     @overload
     def embed_tokens(
@@ -117,62 +155,174 @@ class Model(Loaded):
 
     @overload
     def classify(
-        self, text: str, *, top_k: int = ..., batch_tokens: int | None = ...
+        self,
+        inputs: Picture,
+        *,
+        top_k: int = ...,
+        batch_tokens: int | None = ...,
+        batch_size: int | None = ...,
+        on_error: OnError | None = ...,
     ) -> Classified: ...
     @overload
     def classify(
-        self, text: list[str], *, top_k: int = ..., batch_tokens: int | None = ...
+        self,
+        inputs: list[P],
+        *,
+        top_k: int = ...,
+        batch_tokens: int | None = ...,
+        batch_size: int | None = ...,
+        on_error: OnError | None = ...,
     ) -> list[Classified]: ...
     def classify(
-        self, text: str | list[str], *, top_k: int = 5, batch_tokens: int | None = None
-    ) -> Classified | list[Classified]:
-        """Classify with the checkpoint's own classes; see `zoo.tasks.text_classification`."""
-        from zoo.tasks.text_classification import classify
-
-        results = classify(self, _listed(text), top_k=top_k, batch_tokens=batch_tokens)
-        return results[0] if isinstance(text, str) else results
-
-    @overload
-    def zero_shot(
         self,
-        text: str,
-        labels: Sequence[str],
+        inputs: Picture | list[P],
         *,
-        template: str | None = ...,
-        multi_label: bool = ...,
-        batch_tokens: int | None = ...,
-    ) -> Classified: ...
-    @overload
-    def zero_shot(
-        self,
-        text: list[str],
-        labels: Sequence[str],
-        *,
-        template: str | None = ...,
-        multi_label: bool = ...,
-        batch_tokens: int | None = ...,
-    ) -> list[Classified]: ...
-    def zero_shot(
-        self,
-        text: str | list[str],
-        labels: Sequence[str],
-        *,
-        template: str | None = None,
-        multi_label: bool = False,
+        top_k: int = 5,
         batch_tokens: int | None = None,
+        batch_size: int | None = None,
+        on_error: OnError | None = None,
     ) -> Classified | list[Classified]:
-        """Classify with labels of your own; see `zoo.tasks.zero_shot_classification`."""
-        from zoo.tasks.zero_shot_classification import TEMPLATE, zero_shot
+        """Classify texts or pictures with the checkpoint's own classes.
 
-        results = zero_shot(
+        For a model that sees, a string is the path of a picture. ``batch_tokens`` is for texts,
+        ``batch_size`` and ``on_error`` for pictures; see `zoo.tasks.text_classification` and
+        `zoo.tasks.image_classification`.
+        """
+        listed = _several(inputs)
+        if self._sees:
+            from zoo.tasks.image_classification import classify_pictures
+
+            _only_for("texts", batch_tokens=batch_tokens)
+            results = classify_pictures(
+                self, listed, top_k=top_k, batch_size=batch_size, on_error=on_error
+            )
+        else:
+            from zoo.tasks.text_classification import classify
+
+            _only_for("pictures", batch_size=batch_size, on_error=on_error)
+            results = classify(self, _texts(listed), top_k=top_k, batch_tokens=batch_tokens)
+        return results if isinstance(inputs, list) else results[0]
+
+    @overload
+    def zero_shot(
+        self,
+        inputs: Picture,
+        labels: Sequence[str] | Classes,
+        *,
+        template: str | Sequence[str] | None = ...,
+        multi_label: bool | None = ...,
+        top_k: int | None = ...,
+        batch_tokens: int | None = ...,
+        batch_size: int | None = ...,
+        on_error: OnError | None = ...,
+    ) -> Classified: ...
+    @overload
+    def zero_shot(
+        self,
+        inputs: list[P],
+        labels: Sequence[str] | Classes,
+        *,
+        template: str | Sequence[str] | None = ...,
+        multi_label: bool | None = ...,
+        top_k: int | None = ...,
+        batch_tokens: int | None = ...,
+        batch_size: int | None = ...,
+        on_error: OnError | None = ...,
+    ) -> list[Classified]: ...
+    def zero_shot(
+        self,
+        inputs: Picture | list[P],
+        labels: Sequence[str] | Classes,
+        *,
+        template: str | Sequence[str] | None = None,
+        multi_label: bool | None = None,
+        top_k: int | None = None,
+        batch_tokens: int | None = None,
+        batch_size: int | None = None,
+        on_error: OnError | None = None,
+    ) -> Classified | list[Classified]:
+        """Classify texts or pictures with labels of your own.
+
+        For a model that sees, a string is the path of a picture, and labels may come from
+        `prepare_classes`. ``multi_label`` is for texts, ``top_k``, ``batch_size``, ``on_error`` and
+        several templates are for pictures; see `zoo.tasks.zero_shot_classification` and
+        `zoo.tasks.zero_shot_image_classification`.
+
+        Example::
+
+            model.zero_shot("photo.jpg", ["a dog", "a cat"]).labels[0].label
+        """
+        listed = _several(inputs)
+        if self._sees_and_reads:
+            from zoo.tasks.zero_shot_image_classification import Classes, zero_shot_pictures
+
+            _only_for("texts", multi_label=multi_label)
+            classes = (
+                labels
+                if isinstance(labels, Classes)
+                else self.prepare_classes(labels, template=template, batch_tokens=batch_tokens)
+            )
+            results = zero_shot_pictures(
+                self, listed, classes, top_k=top_k, batch_size=batch_size, on_error=on_error
+            )
+        else:
+            from zoo.tasks.zero_shot_classification import TEMPLATE, zero_shot
+
+            _only_for("pictures", top_k=top_k, batch_size=batch_size, on_error=on_error)
+            results = zero_shot(
+                self,
+                _texts(listed),
+                cast("Sequence[str]", labels),
+                template=TEMPLATE if template is None else cast("str", template),
+                multi_label=bool(multi_label),
+                batch_tokens=batch_tokens,
+            )
+        return results if isinstance(inputs, list) else results[0]
+
+    def prepare_classes(
+        self,
+        labels: Sequence[str],
+        *,
+        template: str | Sequence[str] | None = None,
+        batch_tokens: int | None = None,
+    ) -> Classes:
+        """Embed labels once, for many calls of `zero_shot` on pictures.
+
+        See `zoo.tasks.zero_shot_image_classification`.
+        """
+        from zoo.tasks.zero_shot_image_classification import prepare_classes
+
+        return prepare_classes(self, labels, template=template, batch_tokens=batch_tokens)
+
+    def search(
+        self,
+        pictures: Sequence[str | Path],
+        query: str | Picture,
+        *,
+        top_k: int | None = None,
+        batch_size: int | None = None,
+        on_error: OnError | None = None,
+        cache: bool = True,
+        advance: Callable[[int], object] = lambda count: None,
+    ) -> Ranking:
+        """Rank files of pictures by how well a text describes them; see `zoo.tasks.picture_search`.
+
+        Example::
+
+            model.search([*Path("photos").rglob("*.jpg")], "a dog on a beach").matches[0].path
+        """
+        from zoo.tasks.picture_search import search
+
+        return search(
             self,
-            _listed(text),
-            labels,
-            template=TEMPLATE if template is None else template,
-            multi_label=multi_label,
-            batch_tokens=batch_tokens,
+            [Path(each) for each in pictures],
+            query,
+            top_k=top_k,
+            batch_size=batch_size,
+            on_error=on_error,
+            cache=cache,
+            advance=advance,
         )
-        return results[0] if isinstance(text, str) else results
 
     @overload
     def generate(self, prompt: str, **options: Unpack[Options]) -> Generation: ...
@@ -285,6 +435,59 @@ class Model(Loaded):
 
         return stream(self, text, to=to, **options)
 
+    @overload
+    def reconstruct(
+        self,
+        picture: Picture,
+        *,
+        seed: int = ...,
+        batch_size: int | None = ...,
+        on_error: OnError | None = ...,
+    ) -> Reconstruction | None: ...
+    @overload
+    def reconstruct(
+        self,
+        picture: list[P],
+        *,
+        seed: int = ...,
+        batch_size: int | None = ...,
+        on_error: OnError | None = ...,
+    ) -> list[Reconstruction | None]: ...
+    def reconstruct(
+        self,
+        picture: Picture | list[P],
+        *,
+        seed: int = 0,
+        batch_size: int | None = None,
+        on_error: OnError | None = None,
+    ) -> Reconstruction | list[Reconstruction | None] | None:
+        """Hide most of a picture and paint it again; see `zoo.tasks.masked_image_modeling`.
+
+        Example::
+
+            model.reconstruct("photo.jpg").side_by_side().save("painted.png")
+        """
+        from zoo.tasks.masked_image_modeling import reconstruct
+
+        results = reconstruct(
+            self, _several(picture), seed=seed, batch_size=batch_size, on_error=on_error
+        )
+        return results if isinstance(picture, list) else results[0]
+
+    @property
+    def _sees_and_reads(self) -> bool:
+        """Whether the model's inputs are pictures and texts."""
+        from zoo.tasks.two_towers import is_two_towers
+
+        return is_two_towers(self)
+
+    @property
+    def _sees(self) -> bool:
+        """Whether the model's inputs are pictures."""
+        from zoo.image import ImagePreprocessor
+
+        return isinstance(self.preprocessor, ImagePreprocessor)
+
 
 def load(
     name: str,
@@ -327,3 +530,30 @@ def load(
 
 def _listed(text: str | list[str]) -> list[str]:
     return [text] if isinstance(text, str) else text
+
+
+def _several(inputs: Picture | Sequence[Picture]) -> list[Picture]:
+    return [*inputs] if isinstance(inputs, list) else [cast("Picture", inputs)]
+
+
+def _texts(inputs: Sequence[Picture]) -> list[str]:
+    """The inputs of a model that reads.
+
+    Raises:
+        InputError: One is no text.
+    """
+    texts = [each for each in inputs if isinstance(each, str)]
+    if len(texts) < len(inputs):
+        raise InputError("this model reads texts, and got what is none")
+    return texts
+
+
+def _only_for(kind: str, **options: object) -> None:
+    """Refuse options of another kind of input.
+
+    Raises:
+        UsageError: One is given.
+    """
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise UsageError(f"{', '.join(given)}: only for {kind}, which this model does not take")

@@ -160,18 +160,25 @@ def find_architecture(name: str) -> Architecture:
     return next(each for each in plugin.architectures if each.name == name)
 
 
-def architecture_for(model_type: str) -> Architecture:
-    """Return the architecture that reads configs of this ``model_type``; asks all plugins.
+def architecture_for(*model_types: str) -> Architecture:
+    """Return the architecture that reads configs of such a ``model_type``; asks all plugins.
+
+    Args:
+        model_types: What a config may be called, most precise first; the first that any plugin
+            claims counts.
 
     Raises:
-        PluginError: No plugin claims it, or two do.
+        PluginError: No plugin claims one, or two do.
     """
     loaded = plugins()
-    owners = [
-        plugin
-        for plugin in loaded
-        if any(model_type in each.model_types for each in plugin.architectures)
-    ]
+    for model_type in model_types:
+        owners = [
+            plugin
+            for plugin in loaded
+            if any(model_type in each.model_types for each in plugin.architectures)
+        ]
+        if owners:
+            break
     plugin = _only_owner(f"model_type {model_type!r}", owners, loaded)
     return next(each for each in plugin.architectures if model_type in each.model_types)
 

@@ -15,6 +15,10 @@ Result = TypeVar("Result")
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
+# Pictures a batch, by default.
+CPU_PICTURES = 16
+GPU_PICTURES = 256
+
 # Tokens a batch, by default. On a CPU more than this makes products no faster, and the arrays of a
 # wide layer outgrow what `keep_freed_memory` can keep; a GPU wants enough work to fill it.
 CPU_TOKENS = 2048
@@ -125,12 +129,19 @@ def default_tokens(device: torch.device) -> int:
     return CPU_TOKENS if device.type == "cpu" else GPU_TOKENS
 
 
+def default_pictures(device: torch.device) -> int:
+    """How many pictures a batch holds unless the user says."""
+    return CPU_PICTURES if device.type == "cpu" else GPU_PICTURES
+
+
 def in_batches(
     lengths: Sequence[int],
     run: Callable[[list[int]], Sequence[Result]],
     *,
     tokens: int,
     padded: bool,
+    thing: str = "text",
+    option: str = "--batch-tokens",
 ) -> list[Result]:
     """Run items of different lengths in batches of like length; results in the items' order.
 
@@ -142,6 +153,8 @@ def in_batches(
         run: Takes the indices of a batch's items, longest first; returns a result for each.
         tokens: At most so many a batch, unless a single item has more.
         padded: Whether each item counts as long as its batch's longest.
+        thing: What an item is called in messages.
+        option: Of the command line, that says ``tokens``.
 
     Raises:
         DeviceError: Not even one item fits into the device's memory.
@@ -164,18 +177,22 @@ def in_batches(
         torch.cuda.empty_cache()
         if len(batch) == 1:
             raise DeviceError(
-                f"a single text of {lengths[batch[0]]} tokens does not fit into the device's "
+                f"a single {thing}{_of(lengths[batch[0]])} does not fit into the device's "
                 f"memory: {failed}; use --device cpu or a smaller --dtype"
             )
         cost = len(batch) * lengths[batch[0]] if padded else sum(lengths[i] for i in batch)
         tokens = max(1, cost // 2)
         warnings.warn(
-            f"out of memory with {len(batch)} texts a batch; going on with half of it "
-            f"(--batch-tokens {tokens})",
+            f"out of memory with {len(batch)} {thing}s a batch; going on with half of it "
+            f"({option} {tokens})",
             ZooWarning,
             stacklevel=2,
         )
     return [results[index] for index in range(len(lengths))]
+
+
+def _of(tokens: int) -> str:
+    return f" of {tokens} tokens" if tokens > 1 else ""
 
 
 def _next_batch(

@@ -260,6 +260,65 @@ class WeightMap:
         return re.compile(expression)
 
 
+@dataclass(frozen=True)
+class SameNames:
+    """The layout of a network whose parts are published under their own names.
+
+    Tensors that hold no floating-point numbers are counts, and tables of indices: a file may lack
+    those that the network has made itself, or have more of them.
+
+    Args:
+        name: Of the layout, for messages.
+        prefix: What our names have before the published ones.
+    """
+
+    name: str
+    prefix: str = ""
+
+    def load(
+        self, tensors: Mapping[str, Tensor], network: Mapping[str, Tensor], *, source: str
+    ) -> dict[str, Tensor]:
+        """Translate published tensors, as `WeightMap.load` does.
+
+        Raises:
+            WeightMapError: Tensors are missing, left over or of another shape.
+        """
+        state: dict[str, Tensor] = {}
+        problems: list[str] = []
+        for name in tensors:
+            tensor = tensors[name]
+            like = network.get(self.prefix + name)
+            if like is not None and like.shape != tensor.shape:
+                problems.append(
+                    f"{name!r} has shape {tuple(tensor.shape)}, "
+                    f"the config asks for {tuple(like.shape)}"
+                )
+            if like is not None or tensor.is_floating_point():
+                state[self.prefix + name] = tensor
+        made = {name: x for name, x in network.items() if not x.is_floating_point()}
+        state = made | state
+        left_over = [self._published(name) for name in state if name not in network]
+        if left_over:
+            problems.append(f"{_listed(left_over)} left over")
+        missing = [self._published(name) for name in network if name not in state]
+        if missing:
+            problems.append(f"{_listed(missing)} missing")
+        if problems:
+            shown = problems[:6] + [f"{len(problems) - 6} more"] * (len(problems) > 6)
+            raise WeightMapError(
+                f"{source}: the weights do not fit the network: {'; '.join(shown)}; "
+                "is this checkpoint of another architecture, or incomplete?"
+            )
+        return state
+
+    def dump(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Translate a network's tensors to published names: the inverse of `load`."""
+        return {self._published(name): tensor.contiguous() for name, tensor in state.items()}
+
+    def _published(self, name: str) -> str:
+        return name.removeprefix(self.prefix)
+
+
 def _fill(pattern: str, values: Mapping[str, str]) -> str:
     for placeholder, value in values.items():
         pattern = pattern.replace(f"{{{placeholder}}}", value)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import TaskError, UsageError
+from zoo.errors import InputError, TaskError, UsageError
 from zoo_cli import output
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from zoo.tasks.streaming import Streamed
     from zoo.tasks.text_generation import Continuation
     from zoo.text import Message
+    from zoo_cli.files import Row
 
 Options = Mapping[str, Any]
 """Those that the user gave, by the names that the library's methods have for them."""
@@ -38,6 +41,17 @@ _OPTIONS = {
     "text-classification": ("top_k", "batch_tokens"),
     "zero-shot-classification": ("labels", "template", "multi_label", "batch_tokens"),
     "feature-extraction": ("pooling", "normalize", "prompt", "batch_tokens"),
+    "image-classification": ("top_k", "batch_size", "contact_sheet"),
+    "image-feature-extraction": ("normalize", "batch_size"),
+    "masked-image-modeling": ("seed", "batch_size"),
+    "zero-shot-image-classification": (
+        "labels",
+        "template",
+        "top_k",
+        "batch_tokens",
+        "batch_size",
+        "contact_sheet",
+    ),
     "text-generation": (*_GENERATION, "logprobs", "stop", "system", "raw"),
     "translation": ("to", *_GENERATION),
     "text2text-generation": _GENERATION,
@@ -47,6 +61,10 @@ _FIELDS = {
     "text-classification": "labels",
     "zero-shot-classification": "labels",
     "feature-extraction": "embedding",
+    "image-classification": "labels",
+    "image-feature-extraction": "embedding",
+    "masked-image-modeling": "painted",
+    "zero-shot-image-classification": "labels",
     "text-generation": "continuation",
     "translation": "translation",
     "text2text-generation": "answer",
@@ -55,6 +73,14 @@ _FLAGS = {
     "no_repeat_ngram": "--no-repeat-ngram-size",
     "sequences": "--num-return-sequences",
 }
+# Tasks whose inputs are pictures.
+_SEEING = (
+    "image-classification",
+    "image-feature-extraction",
+    "masked-image-modeling",
+    "zero-shot-image-classification",
+)
+_VECTORS = ("feature-extraction", "image-feature-extraction")
 _PREVIEW = 6  # numbers of a vector that a terminal shows
 
 
@@ -87,12 +113,8 @@ def check_options(task: str, options: Options) -> None:
                 f"{_flag(name)} is no option of {task}, which has "
                 f"{', '.join(map(_flag, _OPTIONS[task]))}; did you mean --task {owners[0]}?"
             )
-    if task == "zero-shot-classification":
-        labels = options.get("labels", [])
-        if not labels or not all(labels) or len(set(labels)) != len(labels):
-            raise UsageError(f"{task}: expected --labels A,B with different labels")
-        if "{}" not in options.get("template", "{}"):
-            raise UsageError("--template: expected a sentence with {} where the label goes")
+    if "labels" in _OPTIONS[task]:
+        _check_labels(task, options)
     if options.get("pooling") == "none" and "normalize" in options:
         raise UsageError("--normalize scales a text's vector; --pooling none gives its tokens'")
     for name in ("top_p", "repetition_penalty"):
@@ -159,21 +181,47 @@ def messages(text: str, options: Options) -> list[Message]:
     return [*system, {"role": "user", "content": text}]
 
 
+def _check_labels(task: str, options: Options) -> None:
+    labels: list[str] = options.get("labels", [])
+    wrong = ""
+    if not all(labels):
+        wrong = f"; label {labels.index('') + 1} is empty"
+    elif twice := [label for number, label in enumerate(labels) if label in labels[:number]]:
+        wrong = f"; {twice[0]!r} comes twice"
+    if wrong or not labels:
+        raise UsageError(f"{task}: expected --labels A,B with different labels{wrong}")
+    templates: list[str] = options.get("template", ["{}"])
+    if not all("{}" in template for template in templates):
+        raise UsageError("--template: expected a sentence with {} where the label goes")
+    if len(templates) > 1 and not sees(task):
+        raise UsageError(f"--template: {task} takes one sentence, got {len(templates)}")
+
+
 def window(task: str) -> int:
     """How many texts are handed to the model at once, and what a killed run may do again.
 
-    The model sorts them by length into batches; a text that is generated takes far longer.
+    The model sorts them by length into batches; a text that is generated takes far longer, and
+    so does a picture.
     """
-    return 128 if set(_GENERATION) <= set(_OPTIONS[task]) else 1024
+    return 128 if set(_GENERATION) <= set(_OPTIONS[task]) or sees(task) else 1024
+
+
+def sees(task: str) -> bool:
+    """Whether a task's inputs are pictures."""
+    return task in _SEEING
+
+
+def paints(task: str) -> bool:
+    """Whether a task's results are pictures."""
+    return task == "masked-image-modeling"
 
 
 def field(task: str, options: Options) -> str:
     """What a result is called beside its text: in JSON, and as a column of a file."""
     if options.get("pooling") == "none":
         return "embeddings"
-    if options.get("sequences", 1) > 1:
-        return f"{_FIELDS[task]}s"
-    return _FIELDS[task]
+    name = _FIELDS.get(task, "result")
+    return f"{name}s" if options.get("sequences", 1) > 1 else name
 
 
 def streams(model: Model, task: str, options: Options) -> bool:
@@ -220,22 +268,25 @@ class Answers:
     tokens: int = 0
 
 
-def answer(model: Model, task: str, texts: list[str], options: Options) -> Answers:
+def answer(model: Model, task: str, rows: Sequence[Row], options: Options) -> Answers:
     """Run a task.
 
     Raises:
         ZooError: As the model's methods do.
     """
+    if sees(task):
+        return Answers(_look(model, task, rows, options))
+    texts = [row.text for row in rows]
     if task == "text-generation":
         if chats(model, task, options):
             conversations = [messages(text, options) for text in texts]
             generations = model.chat(conversations, **_library(options))
         else:
             generations = model.generate(texts, **_library(options))
-        rows = [each.continuations for each in generations]
+        found = [each.continuations for each in generations]
         return Answers(
-            [_one_or_all([_continuation(each) for each in row], options) for row in rows],
-            sum(each.tokens for row in rows for each in row),
+            [_one_or_all([_continuation(each) for each in row], options) for row in found],
+            sum(each.tokens for row in found for each in row),
         )
     if task == "translation":
         return _whole(model.translate(texts, **options), options)
@@ -263,13 +314,43 @@ def _scored(model: Model, task: str, texts: list[str], options: Options) -> list
         classified = model.classify(texts, **options)
         return [each.to_dict()["labels"] for each in classified]
     if task == "zero-shot-classification":
-        classified = model.zero_shot(texts, **options)
+        rest = {**options, "template": options.get("template", [None])[0]}
+        classified = model.zero_shot(texts, **rest)
         return [each.to_dict()["labels"] for each in classified]
     if options.get("pooling") == "none":
         rest = {name: value for name, value in options.items() if name != "pooling"}
         return [tokens.tolist() for tokens in model.embed_tokens(texts, **rest)]
     vectors: list[Any] = model.embed(texts, **options).tolist()
     return vectors
+
+
+def _look(model: Model, task: str, rows: Sequence[Row], options: Options) -> list[Any]:
+    """A result for each picture; None for those that cannot be read, which are noted."""
+    pictures = [Path(row.text) for row in rows]
+    if task == "image-classification":
+        rest = {name: value for name, value in options.items() if name != "contact_sheet"}
+        classified = model.classify(pictures, on_error=noted(), **rest)
+        return [each.to_dict()["labels"] or None for each in classified]
+    if task == "zero-shot-image-classification":
+        rest = {name: value for name, value in options.items() if name != "contact_sheet"}
+        classified = model.zero_shot(pictures, on_error=noted(), **rest)
+        return [each.to_dict()["labels"] or None for each in classified]
+    vectors: list[list[float]] = model.embed(pictures, on_error=noted(), **options).tolist()
+    return [None if math.isnan(vector[0]) else vector for vector in vectors if vector]
+
+
+def prepared(model: Model, task: str, options: Options) -> dict[str, Any]:
+    """The options, with labels for pictures embedded once for all windows."""
+    if task != "zero-shot-image-classification":
+        return dict(options)
+    used = ("labels", "template", "batch_tokens")
+    classes = model.prepare_classes(**{each: options[each] for each in used if each in options})
+    return {name: x for name, x in options.items() if name not in used} | {"labels": classes}
+
+
+def noted() -> Callable[[int, InputError], None]:
+    """What to do with a picture that cannot be read: say so, and go on."""
+    return lambda number, error: output.note(str(error), kind="unreadable")
 
 
 def _continuation(first: Continuation) -> dict[str, Any]:
@@ -321,7 +402,9 @@ def print_plain(task: str, texts: Sequence[str], results: Sequence[Any], *, alon
     ``alone`` says that there is one text, which need not be repeated above its answers.
     """
     for text, result in zip(texts, results, strict=True):
-        if task == "feature-extraction":
+        if result is None:  # a picture that cannot be read, which was noted
+            continue
+        if task in _VECTORS:
             output.emit(_vectors(result))
             continue
         if task in ("translation", "text2text-generation"):

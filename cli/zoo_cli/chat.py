@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from zoo.errors import UsageError, ZooError
 from zoo_cli import answers, output
+from zoo_cli.files import Row
 
 if TYPE_CHECKING:
     from zoo.model import Model
@@ -102,7 +103,7 @@ def _answer(model: Model, task: str, text: str, options: answers.Options) -> Non
     if answers.streams(model, task, options):
         stream(model, task, text, options)
     else:
-        results = answers.answer(model, task, [text], options).results
+        results = answers.answer(model, task, [Row("text", text, {"text": text})], options).results
         answers.print_plain(task, [text], results, alone=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -83,6 +84,16 @@ def check_columns(path: Path, inputs: Inputs) -> None:
     """
     if path.suffix.lower() == ".parquet":
         _table(inputs)
+
+
+def check_format(path: Path, field: str) -> None:
+    """Refuse a file that cannot hold a task's results.
+
+    Raises:
+        UsageError: It is for vectors, and the results are none.
+    """
+    if path.suffix.lower() in _MATRICES and field != "embedding":
+        raise UsageError(f"{str(path)!r}: that format is for vectors; these results are {field}")
 
 
 def read(path: Path, column: str | None = None) -> Inputs:
@@ -335,6 +346,30 @@ def _single_precision(kind: Any) -> Any:  # noqa: ANN401 (pyarrow has no types)
     return pyarrow.float32() if kind == pyarrow.float64() else kind
 
 
+def _matrix(results: Iterable[Any]) -> Any:  # noqa: ANN401 (numpy is imported late)
+    """Vectors as (n, C) in float32; a row of NaN for what could not be read."""
+    import numpy as np
+
+    vectors = list(results)
+    width = next((len(vector) for vector in vectors if vector is not None), 0)
+    missing = [math.nan] * width
+    return np.array([missing if each is None else each for each in vectors], dtype=np.float32)
+
+
+def _write_numpy(path: Path, inputs: Inputs, results: Iterable[Any], name: str) -> None:
+    import numpy as np
+
+    with path.open("wb") as file:  # given a path, numpy would change it
+        np.save(file, _matrix(results))
+
+
+def _write_safetensors(path: Path, inputs: Inputs, results: Iterable[Any], name: str) -> None:
+    from safetensors.numpy import save_file
+
+    names = json.dumps([row.fields for row in inputs.rows], ensure_ascii=False, default=str)
+    save_file({name: _matrix(results)}, path, metadata={"rows": names})
+
+
 _Reader = Callable[[str, bytes], Iterator[tuple[str, dict[str, Any]]]]
 _READERS: dict[str, _Reader] = {
     ".txt": _texts,
@@ -346,4 +381,8 @@ _WRITERS: dict[str, Callable[[Path, Inputs, Iterable[Any], str], None]] = {
     ".jsonl": _write_json_lines,
     ".csv": _write_csv,
     ".parquet": _write_parquet,
+    ".npy": _write_numpy,
+    ".safetensors": _write_safetensors,
 }
+# Formats of vectors alone: a matrix, a row a text or picture.
+_MATRICES = (".npy", ".safetensors")

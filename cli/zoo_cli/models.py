@@ -38,11 +38,19 @@ def list_models(
     downloaded: Annotated[
         bool, typer.Option("--downloaded", help="Only what is on this disk.")
     ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also the catalogs of plugins: all models of timm.")
+    ] = False,
     registry: Registries = None,
     json: Json = False,
 ) -> None:
     """List the models of all registries."""
     known = _registry(registry)
+    if everything:
+        from zoo.registry.catalogs import catalogs
+
+        listed = {entry.name: entry for catalog in catalogs() for entry in catalog}
+        known = replace(known, entries={**known.entries, **listed})
     entries = known.select(
         pattern if set(pattern) & set("*?[") else f"*{pattern}*",
         task=task,

@@ -19,7 +19,7 @@ try:
 except SystemExit:
     print("imported:", [name for name in watched if name in sys.modules])
 """
-HEAVY = "torch,numpy,pydantic,rich,transformers,tqdm,jinja2"
+HEAVY = "torch,numpy,pydantic,rich,transformers,timm,tqdm,jinja2,PIL"
 
 
 def imported(zoo: Zoo, watched: str, *arguments: str) -> str:

@@ -14,7 +14,7 @@ from zoo.errors import CheckpointError, IntegrityError
 # Configuration, tokenizer, processor and sentence-transformers files, wherever weights lie.
 _SIDE_FILES = re.compile(
     r"""
-    config | generation_config
+    config | generation_config | open_clip_config
     | tokenizer | tokenizer_config | vocab | added_tokens | special_tokens_map
     | preprocessor_config | processor_config | chat_template
     | modules | config_sentence_transformers | sentence_[a-z]+_config
@@ -33,6 +33,8 @@ _WEIGHTS = (
     re.compile(rf"model{_SHARD}\.safetensors|model\.safetensors\.index\.json"),
     re.compile(r"pytorch_model\.bin"),
     re.compile(rf"pytorch_model{_SHARD}\.bin|pytorch_model\.bin\.index\.json"),
+    re.compile(r"open_clip_model\.safetensors"),
+    re.compile(r"open_clip_pytorch_model\.bin"),
 )
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -88,12 +90,19 @@ def require_model(chosen: Iterable[str], everything: Iterable[str], *, source: s
     """Refuse a repository or folder that holds no model that zoo could load.
 
     Raises:
-        CheckpointError: There is no config.json, or there are no weights, among the chosen files.
+        CheckpointError: There is no config, or there are no weights, among the chosen files.
     """
     names = {name for name in chosen if "/" not in name}
-    if "config.json" not in names:
+    archives = sorted(path for path in everything if path.endswith((".pt", ".pth")))
+    advice = (
+        f"; {archives[0]} may hold code, which zoo never loads: save its state_dict() with "
+        "safetensors, beside the model's config"
+        if archives
+        else ""
+    )
+    if names.isdisjoint({"config.json", "open_clip_config.json"}):
         raise CheckpointError(
-            f"{source} has no config.json, so it is no checkpoint in Hugging Face form"
+            f"{source} has no config.json, so it is no checkpoint in Hugging Face form{advice}"
         )
     if not any(form.fullmatch(name) for form in _WEIGHTS for name in names):
         others = sorted(
@@ -103,7 +112,7 @@ def require_model(chosen: Iterable[str], everything: Iterable[str], *, source: s
         )
         raise CheckpointError(
             f"{source} has no model.safetensors and no pytorch_model.bin, whole or sharded; "
-            f"of weights it has {', '.join(others[:5]) or 'none at all'}"
+            f"of weights it has {', '.join(others[:5]) or 'none at all'}{advice}"
         )
 
 

@@ -9,10 +9,11 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from zoo.errors import UsageError
+from zoo.errors import TaskError, UsageError
 from zoo.loading import Loaded
 from zoo.tasks import require
 from zoo.tasks.encoding import encode
+from zoo.tasks.two_towers import embed_texts, is_two_towers
 from zoo.text import TokenBatch
 from zoo.text.pooling import Mode
 from zoo.text.preprocessor import check_texts, text_preprocessor
@@ -49,6 +50,16 @@ def embed(
         UsageError: There is no such pooling.
     """
     require(loaded, TASK)
+    if is_two_towers(loaded):
+        if pooling is not None:
+            raise UsageError(f"{loaded.entry.name} has one vector for a text, and takes no pooling")
+        check_texts(texts)  # behind a prompt it would not show
+        return embed_texts(
+            loaded,
+            [f"{prompt or ''}{text}" for text in texts],
+            normalize=bool(normalize),
+            batch_tokens=batch_tokens,
+        )
     if pooling is not None and pooling not in get_args(Mode):
         raise UsageError(f"no pooling {pooling!r}; expected one of {', '.join(get_args(Mode))}")
     published = text_preprocessor(loaded.preprocessor).pooling
@@ -80,6 +91,8 @@ def embed_tokens(
     those of `embed`.
     """
     require(loaded, TASK)
+    if is_two_towers(loaded):
+        raise TaskError(f"{loaded.entry.name} has one vector for a text, and none for its tokens")
 
     def read(hidden: Tensor, batch: TokenBatch) -> list[Tensor]:
         return [row.float().cpu() for row in batch.rows(hidden)]

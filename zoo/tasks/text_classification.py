@@ -26,7 +26,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Classified:
-    """A text and its classes, most probable first."""
+    """A text, or the name of a picture, and its classes, most probable first."""
 
     text: str
     labels: tuple[Label, ...]

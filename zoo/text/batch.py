@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING
 
 import torch
@@ -93,6 +93,13 @@ class TokenBatch:
     def first(self, hidden: Tensor) -> Tensor:
         """The first token of each text: (B, T, C) -> (n, C)."""
         return torch.cat([block[:, 0] for block, _ in self.blocks(hidden)])
+
+    def last(self, hidden: Tensor) -> Tensor:
+        """The last token of each text: (B, T, C) -> (n, C)."""
+        ends = torch.tensor(self.lengths, device=hidden.device) - 1
+        if isinstance(self.mask, Segments):
+            return hidden[0, ends + torch.tensor([0, *accumulate(self.lengths)][:-1])]
+        return hidden[torch.arange(len(ends), device=hidden.device), ends]
 
 
 def _row(lists: Sequence[Sequence[int]]) -> Tensor:
