@@ -414,7 +414,8 @@ def test_what_our_registry_says_of_checkpoints_can_be_held_against_them(wordpiec
     known = {*vars(config), *load_preprocessor(files, config).facts}
 
     for entry in zoo.list_models():
-        assert set(entry.checkpoint) <= known, entry.name
+        if not any("image" in task for task in entry.tasks):
+            assert set(entry.checkpoint) <= known, entry.name
 
 
 def test_a_config_of_2019_that_names_no_class_has_the_head_of_pretraining(

@@ -21,6 +21,7 @@ import zoo_vit.weights
 from tests.checkpoints import change_json, change_weights, copy_checkpoint, load
 from tests.vision import CONFIGS, TIMM_SIZES, save_timm, save_vision
 from zoo.errors import CheckpointError, WeightMapError
+from zoo.image import ImagePreprocessor, from_timm
 
 # Both sides compute in float32, in another order: a few units in the last place.
 TOLERANCE = 1e-5
@@ -218,6 +219,31 @@ def test_classes_of_imagenet_have_their_names() -> None:
     ).labels
     assert labels[207] == "golden retriever"
     assert len(labels) == 1000
+
+
+def test_what_our_registry_says_of_checkpoints_can_be_held_against_them() -> None:
+    published = {"architecture": "vit_tiny_patch16_224", "pretrained_cfg": {}}
+    facts = {*ImagePreprocessor(from_timm(published)).facts}
+    known = {
+        "vit": facts | {*vars(zoo_vit.config.vit(published))},
+        "vit-mae": facts | {*vars(zoo_vit.config.mae({"architectures": ["ViTMAEForPreTraining"]}))},
+        "timm": facts,
+    }
+    entries = [entry for entry in zoo.list_models() if entry.architecture in known]
+    assert len(entries) > 30
+    for entry in entries:
+        assert set(entry.checkpoint) <= known[entry.architecture], entry.name
+
+
+def test_what_the_registry_says_of_timms_checkpoints_is_what_timm_says() -> None:
+    for entry in zoo.list_models():
+        _, _, name = entry.source.location.partition("timm/")
+        if name:
+            record = timm.get_pretrained_cfg(name).to_dict()
+            facts = ImagePreprocessor(from_timm({"pretrained_cfg": record})).facts
+            said = {key: value for key, value in entry.checkpoint.items() if key in facts}
+            assert said == {key: facts[key] for key in said}, entry.name
+            assert len(said) >= 6
 
 
 def test_a_config_that_makes_no_vit_is_refused(tmp_path: Path) -> None:
