@@ -34,6 +34,12 @@ def test_positions_begin_anew_with_each_text(batch: TokenBatch) -> None:
     ]
 
 
+def test_the_last_token_of_each_text(batch: TokenBatch) -> None:
+    hidden = (batch.tokens * 10 + batch.positions).unsqueeze(-1)
+
+    assert batch.last(hidden).tolist() == [[34], [34], [32]]
+
+
 def test_the_first_token_of_each_text(batch: TokenBatch) -> None:
     hidden = (batch.tokens * 10 + batch.positions).unsqueeze(-1)
 
