@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.errors import InputError, ZooWarning
+from zoo.folders import user_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
