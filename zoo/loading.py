@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import CheckpointError, DeviceError, ZooWarning
+from zoo.errors import CheckpointError, DeviceError, PluginError, ZooWarning
 
 if TYPE_CHECKING:
     import torch
@@ -107,6 +107,7 @@ def load(
     network.load_state_dict(
         {name: values[id(tensor)] for name, tensor in state.items()}, strict=True, assign=True
     )
+    _check_filled(architecture, network)
     network.to(place)  # tables that the network has made itself, and no file holds
     network.eval().requires_grad_(False)  # assign=True brings the flag of the meta tensors back
     if compile:
@@ -188,6 +189,18 @@ def without_weights(build: Callable[[Any], nn.Module], config: object) -> nn.Mod
 
     with torch.device("meta"), NoInitialisation():
         return build(config)
+
+
+def _check_filled(architecture: Architecture, network: nn.Module) -> None:
+    """Refuse a network some of whose tensors no file fills, as those outside its state."""
+    tensors = (*network.named_parameters(), *network.named_buffers())
+    empty = [name for name, tensor in tensors if tensor.is_meta]
+    if empty:
+        more = f" and {len(empty) - 1} more" if len(empty) > 1 else ""
+        raise PluginError(
+            f"architecture {architecture.name!r}: {empty[0]!r}{more} hold no numbers after "
+            "loading; compute such tensors in forward, from the config and on the input's device"
+        )
 
 
 def _check(entry: Entry, config: object, preprocessor: object) -> None:
