@@ -19,8 +19,10 @@ from tests.vision import save_timm
 from zoo.errors import CheckpointError, PluginError, UnknownModelError, UsageError, WeightMapError
 from zoo.registry import resolve
 from zoo.registry.catalogs import Catalog, catalogs
+from zoo_timm.model import build, config
 
-# timm's own tiny networks, one of each kind: normalised by batches, layers, groups, weights.
+# timm's own tiny networks, one of each kind: normalised by batches, layers, groups, weights; and
+# one with tables that no checkpoint holds.
 NETWORKS = [
     "test_resnet",
     "test_convnext",
@@ -29,6 +31,7 @@ NETWORKS = [
     "test_nfnet",
     "test_byobnet",
     "test_vit2",
+    "test_vit_relpos",
 ]
 
 
@@ -78,6 +81,25 @@ def test_a_file_that_wants_more_than_a_network_is_refused(tmp_path: Path) -> Non
     change_json(tmp_path, "config.json", model_args={}, architecture="resnet999")
     with pytest.raises(CheckpointError, match="makes no network: Unknown model"):
         load(tmp_path)
+
+
+def test_a_config_that_says_what_nobody_knows_is_refused(tmp_path: Path) -> None:
+    save_timm(tmp_path, "test_resnet")
+    change_json(tmp_path, "config.json", num_classes="many")
+    with pytest.raises(CheckpointError, match="'num_classes' is 'many'"):
+        load(tmp_path)
+    change_json(tmp_path, "config.json", num_classes=1000, stem="wide")
+    with pytest.raises(CheckpointError, match="'stem' is not a field that architecture 'timm'"):
+        load(tmp_path)
+
+
+def test_what_checkpoints_hold_takes_no_memory_before(tmp_path: Path) -> None:
+    save_timm(tmp_path, "test_vit_relpos")
+    network = build(config(json.loads((tmp_path / "config.json").read_text())))
+    assert all(parameter.is_meta for parameter in network.parameters())
+    tables = [*network.buffers()]  # that no file holds
+    assert tables
+    assert not any(table.is_meta for table in tables)
 
 
 def test_tensors_that_are_missing_or_left_over_are_named(tmp_path: Path) -> None:

@@ -32,10 +32,11 @@ def config(published: Mapping[str, Any]) -> ClipConfig | SiglipConfig:
     Raises:
         CheckpointError: A field is unknown or missing, or asks for what neither network has.
     """
-    model = published.get("model_cfg")
-    if not isinstance(model, Mapping):
+    file = Fields(published, "open-clip", file=FILE)
+    fields = file.table("model_cfg")
+    if fields is None:
         raise CheckpointError(f"{FILE}: 'model_cfg' is missing; it describes the network")
-    fields = Fields(model, "open-clip", file=FILE)
+    file.unused("preprocess_cfg")
     vision, text = fields.table("vision_cfg"), fields.table("text_cfg")
     if vision is None or text is None:
         raise CheckpointError(f"{FILE}: 'vision_cfg' or 'text_cfg' is missing from model_cfg")
@@ -51,7 +52,7 @@ def config(published: Mapping[str, Any]) -> ClipConfig | SiglipConfig:
         found: ClipConfig | SiglipConfig = _siglip(fields, vision, text)
     else:
         found = _clip(fields, vision, text)
-    for part in (fields, vision, text):
+    for part in (file, fields, vision, text):
         part.finish()
     return found
 

@@ -15,6 +15,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from zoo.config import Fields
 from zoo.errors import CheckpointError
 from zoo.image.labels import timm_labels
 from zoo.weights import SameNames
@@ -26,6 +27,17 @@ _NOT_OF_A_NETWORK = frozenset(
     pretrained_cfg_overlay scriptable
     """.split()  # noqa: SIM905 (a list of words reads better)
 )
+
+
+_MOST_CLASSES = 10**6  # ImageNet's largest version has 21,843
+
+# What changes no number of the network. Old files have the whole of pretrained_cfg here.
+_UNUSED = """
+    classifier crop_mode crop_pct custom_load description file first_conv fixed_input_size
+    global_pool hf_hub_filename hf_hub_id input_size interpolation label_descriptions label_names
+    label_offset license mean min_input_size notes num_features origin_url paper_ids paper_name
+    pool_size source std tag test_crop_pct test_input_size test_pool_size url
+""".split()  # noqa: SIM905 (a list of words reads better)
 
 
 @dataclass(frozen=True)
@@ -47,6 +59,8 @@ def config(published: Mapping[str, Any]) -> TimmConfig:
     Raises:
         CheckpointError: It is none, or would have timm do more than make a network.
     """
+    fields = Fields(published, "timm")
+    fields.unused("model_args", "pretrained_cfg", *_UNUSED)
     arguments = published.get("model_args") or {}
     pretrained = published.get("pretrained_cfg", published)
     if not isinstance(arguments, dict) or not isinstance(pretrained, dict):
@@ -57,9 +71,12 @@ def config(published: Mapping[str, Any]) -> TimmConfig:
             f"config.json: 'model_args' holds {', '.join(refused)}, which is no argument of a "
             "network; remove it"
         )
-    classes = published.get("num_classes", pretrained.get("num_classes", 1000))
+    known = pretrained.get("num_classes", 1000)
+    classes = fields.size("num_classes", default=known, least=0, most=_MOST_CLASSES)
+    name = fields.text("architecture")
+    fields.finish()
     return TimmConfig(
-        name=str(published["architecture"]),
+        name=name,
         arguments=arguments,
         pretrained={**pretrained, "num_classes": classes},
         labels=timm_labels({**published, "num_classes": classes}),
@@ -103,7 +120,7 @@ def build(config: TimmConfig) -> TimmNetwork:
     """Have timm make the network.
 
     It gets memory, unlike other networks of zoo's: timm's compute tables when they are made, which
-    no checkpoint holds.
+    no checkpoint holds. What checkpoints do hold gives its memory back.
     """
     with torch.device("cpu"):
         network = timm.create_model(
@@ -112,6 +129,10 @@ def build(config: TimmConfig) -> TimmNetwork:
             pretrained_cfg=dict(config.pretrained),
             **config.arguments,
         )
+        published = {
+            key: x.to("meta") for key, x in network.state_dict().items() if x.is_floating_point()
+        }
+        network.load_state_dict(published, strict=False, assign=True)
     return TimmClassifier(network, config.labels) if config.labels else TimmNetwork(network)
 
 
