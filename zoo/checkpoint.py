@@ -190,6 +190,11 @@ def published_configs(files: Files) -> dict[str, dict[str, Any]]:
     return configs
 
 
+def weights_name(kind: str) -> str:
+    """What the file with the weights is called in a checkpoint that is taken for this kind."""
+    return f"{OPEN_CLIP}_{WEIGHTS}" if kind == OPEN_CLIP else WEIGHTS
+
+
 def open_tensors(files: Files, device: torch.device, kind: str = "") -> Tensors:
     """Open a checkpoint's weights: safetensors, whole or sharded; else a legacy ``.bin``.
 
@@ -201,8 +206,8 @@ def open_tensors(files: Files, device: torch.device, kind: str = "") -> Tensors:
     Raises:
         CheckpointError: There are none, they are damaged, or shards and their index disagree.
     """
-    prefix = f"{OPEN_CLIP}_" if kind == OPEN_CLIP else ""
-    weights, legacy = f"{prefix}{WEIGHTS}", f"{prefix}{LEGACY_WEIGHTS}"
+    weights = weights_name(kind)
+    legacy = weights.replace(WEIGHTS, LEGACY_WEIGHTS)
     if path := files.path(weights):
         return Tensors({weights: path}, files.source, device)
     if files.path(f"{weights}.index.json"):

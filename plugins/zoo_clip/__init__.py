@@ -26,6 +26,7 @@ def zoo_architectures() -> Iterable[Architecture]:
             build=build,
             weights=f"zoo_clip.weights:{model_type}",
             preprocessor=f"zoo_clip.preprocessor:{model_type}",
+            sample=f"zoo_clip.sample:{model_type}",
         )
     yield Architecture(
         name="open-clip",
@@ -35,4 +36,5 @@ def zoo_architectures() -> Iterable[Architecture]:
         build="zoo_clip.open_clip:build",
         weights="zoo_clip.open_clip:weights",
         preprocessor="zoo_clip.open_clip:preprocessor",
+        sample="zoo_clip.sample:open_clip",
     )

@@ -22,4 +22,5 @@ def zoo_architectures() -> Iterable[Architecture]:
         build="zoo_timm.model:build",
         weights="zoo_timm.model:weights",
         preprocessor="zoo.image:load_preprocessor",
+        sample="zoo_timm.sample:convnext",
     )

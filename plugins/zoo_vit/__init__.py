@@ -43,6 +43,7 @@ def zoo_architectures() -> Iterable[Architecture]:
         build="zoo_vit.model:build",
         weights="zoo_vit.weights:vit",
         preprocessor="zoo_vit.preprocessor:load",
+        sample="zoo_vit.sample:vit",
     )
     yield Architecture(
         name="vit-mae",
@@ -52,4 +53,5 @@ def zoo_architectures() -> Iterable[Architecture]:
         build="zoo_vit.mae:build",
         weights="zoo_vit.weights:mae",
         preprocessor="zoo_vit.preprocessor:load",
+        sample="zoo_vit.sample:mae",
     )

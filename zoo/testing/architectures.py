@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from zoo import hub
+from zoo.checkpoint import Files, published_configs, weights_name
 from zoo.entry import Entry, Source
 from zoo.errors import CheckpointError, ZooError
 from zoo.loading import load, without_weights
@@ -56,14 +56,14 @@ class Sample:
         return self._step("a sample", self._write)
 
     @property
-    def published(self) -> dict[str, Any]:
-        """Its ``config.json``."""
-        return json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
+    def published(self) -> tuple[str, dict[str, Any]]:
+        """What its architecture takes it for, and the config that says so."""
+        return self._step("finding the sample's config", self._published)
 
     @property
     def config(self) -> object:
         """The architecture's own config."""
-        return self._step("reading config.json", lambda: self.part("config")(self.published))
+        return self._step("reading config.json", lambda: self.part("config")(self.published[1]))
 
     @property
     def network(self) -> nn.Module:
@@ -95,7 +95,8 @@ class Sample:
             return 0.2 * x + 1 if name.endswith("weight") else 0.2 * x
 
         state = {name: draw(name, x.shape) for name, x in self.network.state_dict().items()}
-        for one, twin in self.weight_map.tied.items():
+        tied: Mapping[str, str] = getattr(self.weight_map, "tied", {})  # not every layout has some
+        for one, twin in tied.items():
             if one in state and twin in state:
                 state[one] = state[twin]
         return state
@@ -129,13 +130,23 @@ class Sample:
                 'one in the plugin\'s registry.yaml, or say sample="module:function" in the '
                 "Architecture"
             )
-        if not (folder / "config.json").is_file():
-            raise ContractError(f"{self.architecture.sample} writes no config.json")
         return folder
+
+    def _published(self) -> tuple[str, dict[str, Any]]:
+        paths = {path.name: path for path in self.folder.iterdir()}
+        configs = published_configs(Files(paths, "the sample"))
+        for kind, config in configs.items():
+            if kind in self.architecture.model_types:
+                return kind, config
+        raise ContractError(
+            f"the sample's config has model_type {next(iter(configs))!r}; model_types are "
+            f"{', '.join(self.architecture.model_types) or 'empty'}"
+        )
 
     def _load(self) -> Model:
         tensors = self.weight_map.dump(self.random_state())
-        save_file(tensors, self.folder / "model.safetensors", metadata={"format": "pt"})
+        weights = self.folder / weights_name(self.published[0])
+        save_file(tensors, weights, metadata={"format": "pt"})
         return load_folder(self.folder, self.architecture.name)
 
 
@@ -174,12 +185,7 @@ def _parts_import(architecture: Architecture) -> None:
 
 
 def _reads_config(sample: Sample) -> None:
-    published, read = sample.published, sample.part("config")
-    if published.get("model_type") not in sample.architecture.model_types:
-        raise ContractError(
-            f"the sample's config.json has model_type {published.get('model_type')!r}; model_types "
-            f"are {', '.join(sample.architecture.model_types) or 'empty'}"
-        )
+    (_, published), read = sample.published, sample.part("config")
     config = sample.config
     parameters: Any = getattr(config, "__dataclass_params__", None)
     if parameters is None or not parameters.frozen:
@@ -269,18 +275,9 @@ def _must_refuse(
 
 
 def _loads(sample: Sample) -> None:
-    network = sample.model.network
-    on_meta = [
-        name for name, x in (*network.named_parameters(), *network.named_buffers()) if x.is_meta
-    ]
-    if on_meta:
-        raise ContractError(
-            f"{_shown(on_meta)} hold no numbers after loading; compute such tensors in forward, "
-            "from the config and on the input's device"
-        )
+    tasks = able(sample.model)
     if not sample.task:
         return
-    tasks = able(sample.model)
     if sample.task not in tasks:
         part = PARTS.get(sample.task)
         raise ContractError(

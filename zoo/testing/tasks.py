@@ -9,15 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
+from io import BytesIO
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from PIL import Image, ImageChops
 from torch import Tensor
 
 from zoo.errors import ZooError
 from zoo.generation import CausalDecoder
 from zoo.generation.engine import Refillable
+from zoo.image import image_preprocessor
 from zoo.model import Model
+from zoo.tasks.two_towers import is_two_towers
 from zoo.testing.check import Check, ContractError, described
 from zoo.text import TokenBatch
 
@@ -32,7 +37,26 @@ TEXTS = [
 ]
 # What users send by mistake. None of it is a reason for a traceback.
 ODD_TEXTS = ["", " \n", "\ud800", "\0", "word " * 200]
+
+
+def _cut_off() -> bytes:
+    """A picture's file that lacks its second half."""
+    file = BytesIO()
+    Image.linear_gradient("L").save(file, "PNG")
+    return file.getvalue()[: file.tell() // 2]
+
+
+# What is no picture, or one that cannot be read.
+ODD_PICTURES: list[Any] = [
+    b"",
+    b"no picture",
+    _cut_off(),
+    Image.new("F", (9, 7)),
+    Path("no-such-picture.png"),
+    "https://example.com/picture.png",
+]
 _NEW = 8  # tokens that are generated
+_LABELS = ["a dog", "two women and their children", "rain"]  # of different lengths
 
 
 class HasModel(Protocol):
@@ -73,6 +97,20 @@ def _gaps(model: Model) -> list[str]:
     return [*(f"{text} {mask}" for text in TEXTS), f"{mask} runs {mask}."]
 
 
+def _pictures(model: Model) -> list[Image.Image]:
+    """Colours that change across a picture; wide, tall, tiny, large, gray and transparent ones."""
+    sizes = [(83, 61), (40, 97), (5, 3), (640, 480)]
+    pictures = [_picture(width, height, seed) for seed, (width, height) in enumerate(sizes)]
+    return [*pictures, _picture(50, 50, 7).convert("L"), _picture(64, 32, 8).convert("RGBA")]
+
+
+def _picture(width: int, height: int, seed: int) -> Image.Image:
+    """Soft blobs of any colour: neither flat nor noise, so that resizing leaves something."""
+    generator = torch.Generator().manual_seed(seed)
+    blobs = torch.randint(256, (5, 6, 3), dtype=torch.uint8, generator=generator)
+    return Image.fromarray(blobs.numpy()).resize((width, height), Image.Resampling.BICUBIC)
+
+
 # Laws
 
 
@@ -93,12 +131,15 @@ def _close(one: Tensor, other: Tensor, what: str) -> None:
 @torch.inference_mode()
 def padding_of_encoders(model: Model, texts: Sequence[str]) -> None:
     """Texts in padded rows, packed into one row, and alone: the same vectors."""
-    encoder: Any = model.network.encoder
-    encodings = model.preprocessor.encode(texts)
+    network: Any = model.network
+    two_towers = is_two_towers(model)
+    encodings = (model.preprocessor.text if two_towers else model.preprocessor.encode)(texts)
 
-    def vectors(chosen: Sequence[Any], *, packed: bool) -> list[Tensor]:
+    def vectors(chosen: Sequence[Any], *, packed: bool) -> Sequence[Tensor]:
         batch = TokenBatch(chosen, packed=packed, device=model.device)
-        hidden = encoder(
+        if two_towers:
+            return network.embed_texts(batch)
+        hidden = network.encoder(
             batch.tokens, positions=batch.positions, segments=batch.segments, mask=batch.mask
         )
         return batch.rows(hidden)
@@ -107,6 +148,25 @@ def padding_of_encoders(model: Model, texts: Sequence[str]) -> None:
     for packed, where in ((False, "a padded row"), (True, "a row with others")):
         for one, other in zip(alone, vectors(encodings, packed=packed), strict=True):
             _close(one, other, f"encoder: a text in {where}; does attention get mask, untouched?")
+
+
+def padding_of_labels(model: Model, pictures: Sequence[Any]) -> None:
+    """Labels of different lengths are read side by side as each alone."""
+    padding_of_encoders(model, TEXTS)
+
+
+@torch.inference_mode()
+def what_is_seen_stays(model: Model, pictures: Sequence[Any]) -> None:
+    """A reconstruction paints what was hidden, which is some of a picture, and nothing else."""
+    network: Any = model.network
+    pixels = image_preprocessor(model.preprocessor)(pictures)
+    noise = torch.rand(len(pixels), network.patches, generator=torch.Generator().manual_seed(0))
+    painted, hidden = network.reconstruct(pixels, noise)
+    if not 0 < hidden.mean() < 1 or not ((hidden == 0) | (hidden == 1)).all():
+        raise ContractError(
+            "reconstruct: its mask is to be 1 where a patch was hidden, 0 elsewhere"
+        )
+    _close(pixels * (1 - hidden), painted * (1 - hidden), "reconstruct: what was not hidden")
 
 
 def _decoder(model: Model) -> Any:  # noqa: ANN401 (a Decoder with a state of its own kind)
@@ -214,6 +274,27 @@ _CACHED = "cached = uncached"
 _STATES = "beams and slots keep rows apart"
 _ENCODER: dict[str, Law] = {_PADDING: padding_of_encoders}
 
+
+def _labels(model: Model, pictures: Sequence[Any]) -> Sequence[Any]:
+    return [each.labels for each in model.classify(list(pictures))]
+
+
+def _own_labels(model: Model, pictures: Sequence[Any]) -> Sequence[Any]:
+    return [each.labels for each in model.zero_shot(list(pictures), _LABELS)]
+
+
+def _painted(model: Model, pictures: Sequence[Any]) -> Sequence[Any]:
+    """What is shown of each, without its name, which has its number in the batch."""
+    results = model.reconstruct(list(pictures))
+    return [each and (each.original, each.masked, each.reconstructed) for each in results]
+
+
+def _vectors(model: Model, pictures: Sequence[Any]) -> Sequence[Any]:
+    # To a model that reads too, a string is a text.
+    seen = [Path(each) if isinstance(each, str) else each for each in pictures]
+    return model.embed(seen)  # type: ignore[return-value]  # a tensor's rows
+
+
 # How each task is run. Results must be comparable: numbers, texts, tensors, dataclasses of them.
 CASES: dict[str, Case] = {
     "fill-mask": Case(_gaps, lambda model, x: model.fill_mask(list(x)), ODD_TEXTS, _ENCODER),
@@ -224,6 +305,14 @@ CASES: dict[str, Case] = {
         _texts, lambda model, x: model.zero_shot(list(x), ["music", "sport"]), ODD_TEXTS, _ENCODER
     ),
     "feature-extraction": Case(_texts, lambda model, x: model.embed(list(x)), ODD_TEXTS, _ENCODER),  # type: ignore[arg-type, return-value]  # a tensor's rows
+    "image-classification": Case(_pictures, _labels, ODD_PICTURES, {}),
+    "image-feature-extraction": Case(_pictures, _vectors, ODD_PICTURES, {}),
+    "masked-image-modeling": Case(
+        _pictures, _painted, ODD_PICTURES, {"what is not hidden stays": what_is_seen_stays}
+    ),
+    "zero-shot-image-classification": Case(
+        _pictures, _own_labels, ODD_PICTURES, {_PADDING: padding_of_labels}
+    ),
     "text-generation": Case(
         _texts,
         lambda model, x: model.generate(list(x), max_new_tokens=_NEW),
@@ -325,6 +414,8 @@ def difference(one: object, other: object, *, tolerance: float = TOLERANCE) -> s
             same = value.shape == twin.shape and torch.allclose(
                 value, twin, rtol=tolerance, atol=tolerance
             )
+        elif isinstance(value, Image.Image) and isinstance(twin, Image.Image):
+            same = value.size == twin.size and _steps_apart(value, twin) <= (tolerance > 0)
         elif isinstance(value, float) and isinstance(twin, float):
             same = abs(value - twin) <= tolerance * (1 + abs(value))
         else:
@@ -332,6 +423,15 @@ def difference(one: object, other: object, *, tolerance: float = TOLERANCE) -> s
         if not same:
             return f"result{path} is {value!r:.60} and {twin!r:.60}"
     return ""
+
+
+def _steps_apart(one: Image.Image, other: Image.Image) -> int:
+    """By how many of 256 steps pixels differ at most; one step is what rounding may make of a hair.
+
+    Both are RGB, and of one size.
+    """
+    extrema: Any = ImageChops.difference(one, other).getextrema()
+    return max(high for _, high in extrema)
 
 
 def _leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
