@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import CheckpointError, DeviceError, ZooWarning
+from zoo.errors import CheckpointError, DeviceError, PluginError, ZooWarning
 
 if TYPE_CHECKING:
     import torch
@@ -107,6 +107,13 @@ def load(
     network.load_state_dict(
         {name: values[id(tensor)] for name, tensor in state.items()}, strict=True, assign=True
     )
+    unfilled = [name for name, buffer in network.named_buffers() if buffer.is_meta]
+    if unfilled:
+        raise PluginError(
+            f"architecture {architecture.name!r}: {', '.join(map(repr, unfilled))} hold no numbers "
+            "after loading; compute such tensors in forward, from the config and on the input's "
+            "device"
+        )
     network.to(place)  # tables that the network has made itself, and no file holds
     network.eval().requires_grad_(False)  # assign=True brings the flag of the meta tensors back
     if compile:
