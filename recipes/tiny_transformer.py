@@ -7,8 +7,10 @@
 Needs sentencepiece, and sacrebleu to evaluate.
 
 29,000 sentences are little. Dropout, label smoothing and subword regularisation (Kudo, 2018,
-https://arxiv.org/abs/1804.10959: each pass splits the words anew) keep the model from learning them
-by heart, and what is saved is a moving average of the weights. The learning rate falls to zero when
+https://arxiv.org/abs/1804.10959: each pass splits the source's words anew) keep the model from
+learning them by heart, and what is saved is a moving average of the weights. Targets are split one
+way, and the rate is 1e-3: with both sides split anew at 2e-3, 4000 steps gave a BLEU of 6.8, where
+1100 steps of this give 19.0. The learning rate falls to zero when
 the time is up, on whatever machine. The checkpoint has Marian's form.
 
 Licences. multi30k has no licence file; its captions derive from Flickr30k, which is for research
@@ -136,7 +138,7 @@ class Numbers:
     def encode(self, text: str, *, regularised: bool) -> list[int]:
         """The numbers of a text; one of its many splits, if regularised."""
         options: dict[str, Any] = (
-            {"enable_sampling": True, "alpha": 0.2, "nbest_size": -1} if regularised else {}
+            {"enable_sampling": True, "alpha": 0.5, "nbest_size": -1} if regularised else {}
         )
         pieces = self._library.encode(text, **options)
         numbers = [piece - 1 if piece > 2 else UNKNOWN for piece in pieces]
@@ -181,7 +183,7 @@ def batches(pairs: Pairs, numbers: Numbers, tokens: int, order: random.Random) -
     """Endless batches of about so many target tokens, sentences of like length together."""
     while True:
         rows = [
-            (numbers.encode(source, regularised=True), numbers.encode(target, regularised=True))
+            (numbers.encode(source, regularised=True), numbers.encode(target, regularised=False))
             for source, target in pairs
         ]
         # Noise, so that a sentence meets others in each pass.
@@ -394,7 +396,7 @@ def main() -> None:
     training.add_argument("out", type=Path)
     training.add_argument("--minutes", type=float, default=60)
     training.add_argument("--tokens", type=int, default=2048, help="target tokens a batch")
-    training.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
+    training.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
     training.add_argument("--dropout", type=float, default=0.2)
     training.add_argument("--seed", type=int, default=0)
     evaluation = commands.add_parser("evaluate")

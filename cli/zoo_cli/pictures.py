@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import HubError, UsageError
+from zoo.errors import HubError, InputError, UsageError
 from zoo_cli.files import Inputs, Row, read
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def find(
 
     Raises:
         UsageError: One is a URL that may not be fetched, or there is no picture.
-        InputError: The file with paths is not of its format.
+        InputError: The file with paths is not of its format, or none of the pictures is there.
         HubError: A URL cannot be fetched.
     """
     if listed is not None and not listed.is_dir():
@@ -70,6 +70,9 @@ def find(
     urls = [row.text for row in rows if _is_url(row.text)]
     if urls and not allow_url:
         raise UsageError(f"{urls[0]!r} is a URL; pass --allow-url to fetch what it names")
+    if not urls and not any(Path(row.text).exists() for row in rows):
+        others = f", nor any other of the {len(rows):,}" if len(rows) > 1 else ""
+        raise InputError(f"no file {rows[0].text!r}{others}; expected a picture such as a .jpg")
     fetched = _fetch(urls)
     return Inputs(
         [Row(row.place, fetched.get(row.text, row.text), row.fields) for row in rows],

@@ -172,6 +172,12 @@ def test_what_cannot_be_meant_is_refused_in_one_line(
     assert done.stderr.count("\n") == 1
 
 
+def test_pictures_none_of_which_is_there_are_refused_before_the_model_loads(zoo: Zoo) -> None:
+    error = zoo.fails(1, "run", "vit-base-patch16-224", "a.png", "b.png")
+
+    assert error == "no file 'a.png', nor any other of the 2; expected a picture such as a .jpg"
+
+
 @pytest.fixture
 def site(photos: Path) -> Iterator[str]:
     class Quiet(SimpleHTTPRequestHandler):

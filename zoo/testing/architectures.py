@@ -22,7 +22,14 @@ from zoo.loading import load, without_weights
 from zoo.model import Model
 from zoo.plugins import import_part
 from zoo.tasks import PARTS, able
-from zoo.testing.check import Check, ContractError, NotReachedError, described, no_other_error
+from zoo.testing.check import (
+    Check,
+    ContractError,
+    NotReachedError,
+    UntriedError,
+    described,
+    no_other_error,
+)
 from zoo.testing.tasks import CASES, checks_of_task
 
 if TYPE_CHECKING:
@@ -125,7 +132,7 @@ class Sample:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(path, target)
         else:
-            raise ContractError(
+            raise UntriedError(
                 f"there is no checkpoint to run {self.task or self.architecture.name} with; bundle "
                 'one in the plugin\'s registry.yaml, or say sample="module:function" in the '
                 "Architecture"
