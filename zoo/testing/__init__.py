@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo.testing.check import Check, ContractError, NotReachedError, UntriedError
+from zoo.testing.check import Check, ContractError, NotReachedError
 from zoo.testing.plugin import contract
 from zoo.testing.samples import write_byte_tokenizer, write_json
 
@@ -33,7 +33,6 @@ __all__ = [
     "Check",
     "ContractError",
     "NotReachedError",
-    "UntriedError",
     "contract",
     "write_byte_tokenizer",
     "write_json",

@@ -26,7 +26,6 @@ from zoo.testing.check import (
     Check,
     ContractError,
     NotReachedError,
-    UntriedError,
     described,
     no_other_error,
 )
@@ -132,7 +131,7 @@ class Sample:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(path, target)
         else:
-            raise UntriedError(
+            raise ContractError(
                 f"there is no checkpoint to run {self.task or self.architecture.name} with; bundle "
                 'one in the plugin\'s registry.yaml, or say sample="module:function" in the '
                 "Architecture"

@@ -18,13 +18,6 @@ class NotReachedError(ContractError):
     """What a check stands on failed before it; the message says what that was."""
 
 
-class UntriedError(ContractError):
-    """There is no checkpoint to try the check with; the message says how to give one.
-
-    Tests of a plugin fail with it; the command line, which users run too, says what was not tried.
-    """
-
-
 @dataclass(frozen=True)
 class Check:
     """Something that must hold of a plugin.
