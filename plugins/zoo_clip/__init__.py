@@ -14,9 +14,9 @@ TASKS = ("zero-shot-image-classification", "feature-extraction", "image-feature-
 def zoo_architectures() -> Iterable[Architecture]:
     """Three networks as transformers publishes them, and two of them as open_clip does."""
     for name, model_type, build in (
-        ("clip", "clip", "zoo_clip.clip:Clip"),
+        ("clip", "clip", "zoo_clip.clip:build"),
         ("siglip", "siglip", "zoo_clip.siglip:Siglip"),
-        ("chinese-clip", "chinese_clip", "zoo_clip.chinese_clip:ChineseClip"),
+        ("chinese-clip", "chinese_clip", "zoo_clip.chinese_clip:build"),
     ):
         yield Architecture(
             name=name,

@@ -7,15 +7,13 @@ Shapes: B batch, T tokens, C width, E width of an embedding, K texts.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from zoo.nn import Attention, FeedForward, Segments
 from zoo.text import TokenBatch
 from zoo_clip.blocks import Tower
-from zoo_clip.clip import VisionTower
+from zoo_clip.clip import Clip, VisionTower
 
 
 @dataclass(frozen=True)
@@ -86,39 +84,12 @@ class TextTower(nn.Module):
         return self.projection(texts.first(x))
 
 
-class ChineseClip(nn.Module):
-    """Both towers, and how sharply similarity is told apart."""
-
-    exclusive = True  # whether texts share the probability of a picture
-
-    def __init__(self, config: ChineseClipConfig) -> None:
-        super().__init__()
-        self.vision = VisionTower(
-            config.vision,
-            image_size=config.image_size,
-            patch=config.patch,
-            embedding=config.embedding,
-        )
-        self.text = TextTower(config)
-        self.logit_scale = nn.Parameter(torch.empty(()))  # a logarithm
-
-    def compile(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (as nn.Module)
-        """Compile each tower by itself, as tasks call them."""
-        self.vision.compile(*args, **kwargs)
-        self.text.compile(*args, **kwargs)
-
-    def embed_images(self, pixels: Tensor) -> Tensor:
-        """(B, 3, H, W), normalised -> (B, E), of any length."""
-        return self.vision(pixels)
-
-    def embed_texts(self, texts: TokenBatch) -> Tensor:
-        """Texts, n of them -> (n, E), of any length."""
-        return self.text(texts)
-
-    def logits(self, similarity: Tensor) -> Tensor:
-        """Cosines of pictures and texts, (B, K), as logits."""
-        return similarity * self.logit_scale.float().exp()
-
-    def probabilities(self, similarity: Tensor) -> Tensor:
-        """Cosines, (B, K), as shares of K texts of which one is right."""
-        return self.logits(similarity).softmax(dim=-1)
+def build(config: ChineseClipConfig) -> Clip:
+    """CLIP with a BERT for its texts."""
+    vision = VisionTower(
+        config.vision,
+        image_size=config.image_size,
+        patch=config.patch,
+        embedding=config.embedding,
+    )
+    return Clip(vision, TextTower(config))

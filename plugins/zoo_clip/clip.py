@@ -106,15 +106,10 @@ class Clip(nn.Module):
 
     exclusive = True  # whether texts share the probability of a picture
 
-    def __init__(self, config: ClipConfig) -> None:
+    def __init__(self, vision: VisionTower, text: nn.Module) -> None:
         super().__init__()
-        self.vision = VisionTower(
-            config.vision,
-            image_size=config.image_size,
-            patch=config.patch,
-            embedding=config.embedding,
-        )
-        self.text = TextTower(config)
+        self.vision = vision
+        self.text = text
         self.logit_scale = nn.Parameter(torch.empty(()))  # a logarithm
 
     def compile(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (as nn.Module)
@@ -137,3 +132,14 @@ class Clip(nn.Module):
     def probabilities(self, similarity: Tensor) -> Tensor:
         """Cosines, (B, K), as shares of K texts of which one is right."""
         return self.logits(similarity).softmax(dim=-1)
+
+
+def build(config: ClipConfig) -> Clip:
+    """CLIP as OpenAI made it, its texts read by a causal Transformer."""
+    vision = VisionTower(
+        config.vision,
+        image_size=config.image_size,
+        patch=config.patch,
+        embedding=config.embedding,
+    )
+    return Clip(vision, TextTower(config))

@@ -14,6 +14,7 @@ from zoo.config import Fields
 from zoo.errors import CheckpointError
 from zoo.image import ImagePreprocessor, from_open_clip
 from zoo.weights import Rule, WeightMap, fused, same, transposed
+from zoo_clip import clip
 from zoo_clip import preprocessor as texts
 from zoo_clip.blocks import Tower
 from zoo_clip.clip import Clip, ClipConfig
@@ -197,7 +198,7 @@ def _timm_tower(name: str, image_size: int) -> tuple[Tower, int]:
 
 def build(config: ClipConfig | SiglipConfig) -> Clip | Siglip:
     """The network that a config describes."""
-    return Clip(config) if isinstance(config, ClipConfig) else Siglip(config)
+    return clip.build(config) if isinstance(config, ClipConfig) else Siglip(config)
 
 
 def preprocessor(files: Files, config: ClipConfig | SiglipConfig) -> texts.ClipPreprocessor:
