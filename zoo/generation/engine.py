@@ -91,8 +91,9 @@ def steps(
     limits = [allowed(decoder, prompt, settings) for prompt in prompts]
     seed = settings.seed if settings.seed is not None else int(torch.randint(2**62, ()))
     rows = [
-        _Row(i, j, prompt, list(decoder.begin(prompt)), len(decoder.begin(prompt)), limit, None)
+        _Row(i, j, prompt, list(begun), len(begun), limit, None)
         for i, (prompt, limit) in enumerate(zip(prompts, limits, strict=True))
+        for begun in [decoder.begin(prompt)]
         for j in range(settings.sequences)
     ]
     if settings.temperature:
