@@ -45,8 +45,8 @@ from torch.nn import functional as F
 
 from zoo.errors import ZooWarning
 from zoo.text import TokenBatch
-from zoo_clip.blocks import Tower
-from zoo_clip.clip import Clip, ClipConfig
+from zoo_clip.blocks import Block, Tower
+from zoo_clip.clip import Clip, ClipConfig, build
 from zoo_clip.preprocessor import TextEncoder, byte_pair_backend, clean_clip
 from zoo_clip.weights import clip
 
@@ -234,7 +234,7 @@ def new_network(dropout: float) -> Clip:
 
     The network itself has no dropout, since it was written to run; hooks add it while it trains.
     """
-    network = Clip(CONFIG)
+    network = build(CONFIG)
     for tower, sizes in ((network.vision, CONFIG.vision), (network.text, CONFIG.text)):
         narrow = sizes.width**-0.5 * (2 * sizes.layers) ** -0.5
         for name, parameter in tower.named_parameters():
@@ -255,12 +255,16 @@ def new_network(dropout: float) -> Clip:
     def drop(module: nn.Module, _: object, output: Tensor) -> Tensor:
         return F.dropout(output, dropout, training=module.training)
 
-    for tower in (network.vision, network.text):
-        for block in tower.blocks:
-            for part in block.children():
-                if not isinstance(part, nn.LayerNorm):
-                    part.register_forward_hook(drop)
+    for block in blocks_of(network):
+        for part in block.children():
+            if not isinstance(part, nn.LayerNorm):
+                part.register_forward_hook(drop)
     return network
+
+
+def blocks_of(network: Clip) -> list[Block]:
+    """The blocks of both towers."""
+    return [module for module in network.modules() if isinstance(module, Block)]
 
 
 def see(network: Clip, pixels: Tensor, kept: float) -> Tensor:
@@ -301,8 +305,7 @@ def optimizers_of(
     network: Clip, rate: float, matrix_rate: float
 ) -> list[tuple[torch.optim.Optimizer, float]]:
     """Muon for the blocks' matrices, AdamW for the rest; each with its highest rate."""
-    towers = (network.vision, network.text)
-    matrices = [p for t in towers for p in t.blocks.parameters() if p.dim() == 2]
+    matrices = [p for block in blocks_of(network) for p in block.parameters() if p.dim() == 2]
     rest = [p for p in network.parameters() if all(p is not matrix for matrix in matrices)]
     return [
         (torch.optim.Muon(matrices, lr=matrix_rate, weight_decay=0.1), matrix_rate),
@@ -499,7 +502,7 @@ def recall(pictures: Tensor, texts: Tensor, ks: Sequence[int]) -> dict[str, floa
 
 def read_cifar10(data: Path) -> list[tuple[Image.Image, str]]:
     """The test pictures of CIFAR-10 with their classes."""
-    found = []
+    found: list[tuple[Image.Image, str]] = []
     with tarfile.open(data / "cifar10/cifar10-jpg-test.tar.gz") as archive:
         for member in archive:
             file = archive.extractfile(member)
