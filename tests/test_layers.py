@@ -142,9 +142,10 @@ def test_plugins_use_the_public_api_and_no_other_plugin() -> None:
 # The library's own layers, low to high: a module imports from its own layer and those before it.
 LAYERS = [
     ["zoo.errors"],
+    ["zoo.rows"],
     ["zoo.entry", "zoo.distributions", "zoo.folders", "zoo.hookspecs", "zoo.nn", "zoo.weights"],
     ["zoo.config", "zoo.checkpoint", "zoo.runtime", "zoo.registry", "zoo.hub", "zoo.plugins"],
-    ["zoo.embedding_cache"],
+    ["zoo.result_cache"],
     ["zoo.text", "zoo.image", "zoo.generation"],
     ["zoo.loading"],
     ["zoo.tasks"],

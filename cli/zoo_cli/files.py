@@ -13,9 +13,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import InputError, PluginError, UsageError, ZooError
+from zoo.errors import InputError, UsageError, ZooError
+from zoo.rows import COLUMN, READERS, require_pyarrow
 
-_COLUMN = "text"
 _PARQUET_ROWS = 8192  # rows of results in memory at a time, and in a row group
 
 
@@ -48,13 +48,13 @@ def check_input(path: Path, column: str | None) -> None:
         UsageError: It is no such file, or has no columns to choose from.
         PluginError: Its format needs a package that is not installed.
     """
-    suffix = _suffix(path, _READERS)
+    suffix = _suffix(path, READERS)
     if not path.is_file():
         raise UsageError(f"there is no file {str(path)!r}")
     if suffix == ".txt" and column is not None:
         raise UsageError("--column: a .txt file has a text a line and no columns")
     if suffix == ".parquet":
-        _require_pyarrow()
+        require_pyarrow()
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:
@@ -65,7 +65,7 @@ def check_output(path: Path, *, overwrite: bool) -> None:
         PluginError: Its format needs a package that is not installed.
     """
     if _suffix(path, _WRITERS) == ".parquet":
-        _require_pyarrow()
+        require_pyarrow()
     if not path.parent.is_dir():
         raise UsageError(f"there is no folder {str(path.parent)!r}")
     if not os.access(path.parent, os.W_OK):
@@ -113,8 +113,8 @@ def read(path: Path, column: str | None = None) -> Inputs:
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     rows = [
-        _row(place, fields, column or _COLUMN)
-        for place, fields in _READERS[path.suffix.lower()](str(path), data)
+        _row(place, fields, column or COLUMN)
+        for place, fields in READERS[path.suffix.lower()](str(path), data)
     ]
     if not rows:
         raise InputError(f"{path} has no rows")
@@ -128,7 +128,8 @@ def read_lines(name: str, data: bytes) -> Inputs:
         InputError: A line is empty, or not UTF-8.
     """
     return Inputs(
-        [_row(place, fields, _COLUMN) for place, fields in _texts(name, data)], _origin(name, data)
+        [_row(place, fields, COLUMN) for place, fields in READERS[".txt"](name, data)],
+        _origin(name, data),
     )
 
 
@@ -138,9 +139,7 @@ def from_arguments(texts: Sequence[str]) -> Inputs:
     Raises:
         InputError: One is empty.
     """
-    rows = [
-        _row(f"text {number}", {_COLUMN: text}, _COLUMN) for number, text in enumerate(texts, 1)
-    ]
+    rows = [_row(f"text {number}", {COLUMN: text}, COLUMN) for number, text in enumerate(texts, 1)]
     return Inputs(rows, _origin("arguments", "\0".join(texts).encode(errors="surrogateescape")))
 
 
@@ -203,84 +202,6 @@ def _row(place: str, fields: dict[str, Any], column: str) -> Row:
             f"{text[error.start]!a}, half of a pair"
         ) from error
     return Row(place, text, fields)
-
-
-def _decoded(name: str, data: bytes) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{name}:{line}: not UTF-8; convert the file first") from error
-
-
-def _lines(name: str, data: bytes) -> Iterator[tuple[str, str]]:
-    """(place, line); only a line feed ends one, whatever else Unicode calls a line break."""
-    lines = _decoded(name, data).split("\n")
-    if lines[-1] == "":
-        lines.pop()
-    for number, line in enumerate(lines, 1):
-        yield f"{name}:{number}", line.removesuffix("\r")
-
-
-def _texts(name: str, data: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
-    for place, line in _lines(name, data):
-        yield place, {_COLUMN: line}
-
-
-def _json_lines(name: str, data: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
-    for place, line in _lines(name, data):
-        try:
-            fields = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{place}: no JSON: {error}") from error
-        if not isinstance(fields, dict):
-            raise InputError(f"{place}: expected a JSON object, such as {{{_COLUMN!r}: …}}")
-        yield place, fields
-
-
-def _csv(name: str, data: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
-    import csv
-    import io
-
-    csv.field_size_limit(2**31 - 1)  # 128 KiB by default, less than a document may have
-    table = csv.reader(io.StringIO(_decoded(name, data), newline=""), strict=True)
-    try:
-        header = next(table, [])
-    except csv.Error as error:
-        raise InputError(f"{name}:1: no CSV: {error}") from error
-    if len(set(header)) != len(header):
-        raise InputError(f"{name}:1: two columns have the same name: {', '.join(header)}")
-    line = table.line_num + 1  # where the row begins; a quoted field may hold line breaks
-    try:
-        for cells in table:
-            if cells and len(cells) != len(header):
-                raise InputError(
-                    f"{name}:{line}: {len(cells)} fields, but the header has {len(header)}"
-                )
-            if cells:
-                yield f"{name}:{line}", dict(zip(header, cells, strict=True))
-            line = table.line_num + 1
-    except csv.Error as error:
-        raise InputError(f"{name}:{line}: no CSV: {error}") from error
-
-
-def _parquet(name: str, data: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        table = pyarrow.parquet.read_table(pyarrow.BufferReader(data))
-    except (pyarrow.ArrowException, OSError) as error:
-        raise InputError(f"{name}: no parquet: {error}") from error
-    for number, fields in enumerate(table.to_pylist(), 1):
-        yield f"{name}: row {number}", fields
-
-
-def _require_pyarrow() -> None:
-    from importlib.util import find_spec
-
-    if find_spec("pyarrow") is None:
-        raise PluginError(".parquet needs pyarrow: pip install 'zoo[parquet]'")
 
 
 def _write_json_lines(path: Path, inputs: Inputs, results: Iterable[Any], name: str) -> None:
@@ -370,13 +291,6 @@ def _write_safetensors(path: Path, inputs: Inputs, results: Iterable[Any], name:
     save_file({name: _matrix(results)}, path, metadata={"rows": names})
 
 
-_Reader = Callable[[str, bytes], Iterator[tuple[str, dict[str, Any]]]]
-_READERS: dict[str, _Reader] = {
-    ".txt": _texts,
-    ".jsonl": _json_lines,
-    ".csv": _csv,
-    ".parquet": _parquet,
-}
 _WRITERS: dict[str, Callable[[Path, Inputs, Iterable[Any], str], None]] = {
     ".jsonl": _write_json_lines,
     ".csv": _write_csv,

@@ -14,11 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo import hub
-from zoo.embedding_cache import Content, EmbeddingCache, key_of
 from zoo.errors import InputError
 from zoo.image import Picture, image_preprocessor, picture_name
 from zoo.loading import Loaded
+from zoo.result_cache import Content, ResultCache, key_of, vector_from_bytes, vector_to_bytes
 from zoo.tasks.encoding import check_top_k
 from zoo.tasks.image_feature_extraction import embed_pictures
 from zoo.tasks.seeing import OnError
@@ -78,7 +77,7 @@ def search(
         batch_size: At most so many pictures a batch.
         on_error: What to do with a picture that cannot be decoded, which is then left out; raise
             its error unless given.
-        cache: Whether vectors are kept from one search to the next; see `zoo.embedding_cache`.
+        cache: Whether vectors are kept from one search to the next; see `zoo.result_cache`.
         advance: Called with each number of pictures done.
 
     Raises:
@@ -135,7 +134,7 @@ def _vectors(
 
     vectors: dict[int, Tensor] = {}
     computed = 0
-    with closing(EmbeddingCache()) as kept:
+    with closing(ResultCache()) as kept:
         model = _model_key(loaded, kept) if cache else None
         for start in range(0, len(pictures), _WINDOW):
             window = range(start, min(start + _WINDOW, len(pictures)))
@@ -150,7 +149,7 @@ def _vectors(
                         on_error(number, error)
                 known = kept.get(model, [each.sha256 for each in contents.values()])
                 vectors |= {
-                    number: known[each.sha256]
+                    number: vector_from_bytes(known[each.sha256])
                     for number, each in contents.items()
                     if each.sha256 in known
                 }
@@ -161,20 +160,22 @@ def _vectors(
             if model is not None:
                 # What was hashed and what was decoded are the same bytes only if nobody wrote.
                 unmoved = {n: each for n, each in contents.items() if n in new}
-                kept.put(model, {x.sha256: new[n] for n, x in unmoved.items() if x.still_there()})
+                kept.put(
+                    model,
+                    {
+                        each.sha256: vector_to_bytes(new[number])
+                        for number, each in unmoved.items()
+                        if each.still_there()
+                    },
+                )
             advance(len(window))
     return {number: vectors[number] for number in sorted(vectors)}, computed
 
 
-def _model_key(loaded: Loaded, kept: EmbeddingCache) -> str | None:
+def _model_key(loaded: Loaded, kept: ResultCache) -> str | None:
     """What changes whenever a picture's vector may; None if the model's files cannot be read."""
-    checkpoint = hub.find_cached(loaded.entry)
-    if checkpoint is None:
+    hashes = kept.checkpoint(loaded.entry)
+    if hashes is None:
         return None
-    hashes = [
-        kept.content(path.resolve()).sha256
-        for name, path in sorted(checkpoint.files.items())
-        if name.endswith(("config.json", ".safetensors", ".bin"))
-    ]
     transform = image_preprocessor(loaded.preprocessor).transform
     return key_of(_VERSION, loaded.architecture.name, hashes, transform, str(loaded.dtype))

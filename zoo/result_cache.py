@@ -1,11 +1,11 @@
-"""Vectors of files, kept on this disk: nothing is computed twice, nor read twice.
+"""What models made of contents, kept on this disk: nothing is computed twice, nor read twice.
 
 One SQLite file holds all, since that is what many processes can write to at once, and what a
 process that is killed leaves whole. It has two tables, one behind the other:
 
 - ``contents``: a file by path, size, times and inode -> the sha256 of its bytes, so that a file
   that nobody touched is not read again
-- ``embeddings``: the key of a model, and a sha256 -> a vector, so that a file that was copied,
+- ``results``: the key of a model, and a sha256 -> bytes, such as a vector, so that what was copied,
   moved or touched is not computed again
 """
 
@@ -27,15 +27,20 @@ from zoo.folders import user_folder
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from zoo.entry import Entry
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS contents (
     path TEXT PRIMARY KEY, size INTEGER, modified INTEGER, changed INTEGER, inode INTEGER,
     sha256 TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS embeddings (
-    model TEXT, sha256 TEXT, vector BLOB NOT NULL, PRIMARY KEY (model, sha256)
+CREATE TABLE IF NOT EXISTS results (
+    model TEXT, sha256 TEXT, result BLOB NOT NULL, PRIMARY KEY (model, sha256)
 ) WITHOUT ROWID;
 """
+
+# What ends the names of the files that say what a model computes, but for its tokenizer's.
+_COMPUTING = ("config.json", ".safetensors", ".bin")
 
 # The times of a file that has just been written may not show that it is written again, nanoseconds.
 _SETTLED = 2_000_000_000
@@ -73,8 +78,8 @@ def state_of(path: Path) -> State:
     return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 
 
-class EmbeddingCache:
-    """Vectors by model and content, in one file that any number of processes share.
+class ResultCache:
+    """Results by model and content, in one file that any number of processes share.
 
     What goes wrong with it is a warning, after which nothing is kept: a cache that fails is slow,
     never wrong. A file that is no database is replaced.
@@ -86,8 +91,8 @@ class EmbeddingCache:
     def __init__(self, path: Path | None = None) -> None:
         if path is None:
             folder = user_folder("XDG_CACHE_HOME", ".cache")
-            # Without a home, vectors are kept as long as the program runs.
-            path = folder / "embeddings.sqlite" if folder is not None else Path(":memory:")
+            # Without a home, results are kept as long as the program runs.
+            path = folder / "results.sqlite" if folder is not None else Path(":memory:")
         self.path = path
         self._database: sqlite3.Connection | None = None
         with self._forgiving():
@@ -127,31 +132,46 @@ class EmbeddingCache:
             self._write("REPLACE INTO contents VALUES (?, ?, ?, ?, ?, ?)", [row])
         return Content(path, sha256, state)
 
-    def get(self, model: str, hashes: Sequence[str]) -> dict[str, Tensor]:
-        """The vectors that are kept of these contents, each (C,) in float32.
+    def checkpoint(self, entry: Entry) -> tuple[str, ...] | None:
+        """Hashes of the files that say what a model computes; None where they are not on this disk.
+
+        Raises:
+            InputError: One cannot be read.
+        """
+        from zoo import hub
+
+        found = hub.find_cached(entry)
+        if found is None:
+            return None
+        return tuple(
+            self.content(path.resolve()).sha256
+            for name, path in sorted(found.files.items())
+            if name.endswith(_COMPUTING)
+        )
+
+    def get(self, model: str, hashes: Sequence[str]) -> dict[str, bytes]:
+        """The results that are kept of these contents.
 
         Args:
-            model: A key that changes with whatever changes a vector.
+            model: A key that changes with whatever changes a result.
             hashes: Of contents.
         """
-        import torch
-
-        found: dict[str, Tensor] = {}
+        found: dict[str, bytes] = {}
         with self._forgiving():
             for sha256 in hashes:
                 if self._database is None:
                     break
                 row = self._database.execute(
-                    "SELECT vector FROM embeddings WHERE model = ? AND sha256 = ?", (model, sha256)
+                    "SELECT result FROM results WHERE model = ? AND sha256 = ?", (model, sha256)
                 ).fetchone()
                 if row is not None:
-                    found[sha256] = torch.frombuffer(bytearray(row[0]), dtype=torch.float32)
+                    found[sha256] = row[0]
         return found
 
-    def put(self, model: str, vectors: Mapping[str, Tensor]) -> None:
-        """Keep vectors of contents, (C,) in float32 each: all of them or none."""
-        rows = [(model, sha256, x.numpy().tobytes()) for sha256, x in vectors.items()]
-        self._write("REPLACE INTO embeddings VALUES (?, ?, ?)", rows)
+    def put(self, model: str, results: Mapping[str, bytes]) -> None:
+        """Keep results of contents: all of them or none."""
+        rows = [(model, sha256, result) for sha256, result in results.items()]
+        self._write("REPLACE INTO results VALUES (?, ?, ?)", rows)
 
     def _open(self) -> sqlite3.Connection:
         database = sqlite3.connect(self.path, timeout=_PATIENCE)
@@ -192,6 +212,18 @@ class EmbeddingCache:
                 ZooWarning,
                 stacklevel=4,
             )
+
+
+def vector_to_bytes(vector: Tensor) -> bytes:
+    """A vector, (C,) in float32, as a result that is kept."""
+    return vector.numpy().tobytes()
+
+
+def vector_from_bytes(result: bytes) -> Tensor:
+    """The vector that a result is: (C,) in float32."""
+    import torch
+
+    return torch.frombuffer(bytearray(result), dtype=torch.float32)
 
 
 def key_of(*facts: object) -> str:

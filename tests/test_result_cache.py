@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from zoo.embedding_cache import EmbeddingCache
 from zoo.errors import InputError, ZooWarning
+from zoo.result_cache import ResultCache, vector_from_bytes, vector_to_bytes
 
 OLD = time.time_ns() - 3_600_000_000_000
 
@@ -50,10 +50,10 @@ def settle(*paths: Path) -> None:
 def test_a_file_that_nobody_touched_is_not_read_again(tmp_path: Path, opened: Opened) -> None:
     file = written(tmp_path / "a.jpg", b"bytes")
     settle(file)
-    cache = EmbeddingCache(tmp_path / "cache.sqlite")
+    cache = ResultCache(tmp_path / "cache.sqlite")
     first = cache.content(file)
     cache.close()
-    again = EmbeddingCache(tmp_path / "cache.sqlite")
+    again = ResultCache(tmp_path / "cache.sqlite")
     opened.paths.clear()
     opened.on = True
     try:
@@ -68,7 +68,7 @@ def test_a_file_that_nobody_touched_is_not_read_again(tmp_path: Path, opened: Op
 def test_a_file_that_was_written_again_is_read_again(tmp_path: Path) -> None:
     file = written(tmp_path / "a.jpg", b"bytes")
     settle(file)
-    cache = EmbeddingCache(tmp_path / "cache.sqlite")
+    cache = ResultCache(tmp_path / "cache.sqlite")
     first = cache.content(file)
     stat = file.stat()
 
@@ -82,7 +82,7 @@ def test_a_file_that_was_written_again_is_read_again(tmp_path: Path) -> None:
 
 def test_a_file_that_is_younger_than_its_times_can_tell_is_read_again(tmp_path: Path) -> None:
     file = written(tmp_path / "a.jpg", b"bytes")
-    cache = EmbeddingCache(tmp_path / "cache.sqlite")
+    cache = ResultCache(tmp_path / "cache.sqlite")
     cache.content(file)
     cache.close()
 
@@ -91,18 +91,23 @@ def test_a_file_that_is_younger_than_its_times_can_tell_is_read_again(tmp_path: 
     database.close()
 
 
-def test_vectors_are_kept_for_one_model_and_one_content(tmp_path: Path) -> None:
+def test_a_vector_comes_back_to_the_last_bit() -> None:
+    vector = torch.tensor([1.0, -2.5, 1e-30])
+
+    assert torch.equal(vector_from_bytes(vector_to_bytes(vector)), vector)
+
+
+def test_results_are_kept_for_one_model_and_one_content(tmp_path: Path) -> None:
     path = tmp_path / "cache.sqlite"
-    vectors = {"aa": torch.tensor([1.0, -2.5]), "bb": torch.tensor([0.0, 1e-30])}
-    cache = EmbeddingCache(path)
+    vectors = {"aa": b"\x00\xff", "bb": b""}
+    cache = ResultCache(path)
     cache.put("model", vectors)
     cache.close()
 
-    again = EmbeddingCache(path)
+    again = ResultCache(path)
     found = again.get("model", ["aa", "bb", "cc"])
 
-    assert found.keys() == vectors.keys()
-    assert all(torch.equal(found[key], vectors[key]) for key in vectors)
+    assert found == vectors
     assert again.get("another", ["aa"]) == {}
     again.close()
 
@@ -110,8 +115,8 @@ def test_vectors_are_kept_for_one_model_and_one_content(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_is_replaced(tmp_path: Path) -> None:
     path = written(tmp_path / "cache.sqlite", b"half of something" * 100)
 
-    cache = EmbeddingCache(path)
-    cache.put("model", {"aa": torch.ones(2)})
+    cache = ResultCache(path)
+    cache.put("model", {"aa": b"12"})
 
     assert cache.get("model", ["aa"]).keys() == {"aa"}
     cache.close()
@@ -119,8 +124,8 @@ def test_a_file_that_is_no_database_is_replaced(tmp_path: Path) -> None:
 
 def test_a_writer_that_is_killed_leaves_all_or_nothing(tmp_path: Path) -> None:
     path = tmp_path / "cache.sqlite"
-    cache = EmbeddingCache(path)
-    cache.put("model", {"before": torch.ones(2)})
+    cache = ResultCache(path)
+    cache.put("model", {"before": b"12"})
     code = f"""
 import os, sqlite3
 database = sqlite3.connect({str(path)!r}, isolation_level=None)
@@ -128,14 +133,14 @@ database.execute("PRAGMA cache_size = 1")  # so that half of it goes to the disk
 database.execute("BEGIN IMMEDIATE")
 for number in range(2000):
     row = ("model", f"half{{number}}", b"0" * 4000)
-    database.execute("INSERT INTO embeddings VALUES (?, ?, ?)", row)
+    database.execute("INSERT INTO results VALUES (?, ?, ?)", row)
 os._exit(9)
 """
     killed = subprocess.run([sys.executable, "-c", code], check=False)
 
     assert killed.returncode == 9
     assert cache.get("model", ["before", "half0", "half1999"]).keys() == {"before"}
-    cache.put("model", {"after": torch.ones(2)})
+    cache.put("model", {"after": b"12"})
     assert cache.get("model", ["after"]).keys() == {"after"}
     cache.close()
 
@@ -143,12 +148,12 @@ os._exit(9)
 def test_many_write_at_once(tmp_path: Path) -> None:
     path = tmp_path / "cache.sqlite"
     code = f"""
-import sys, torch
+import sys
 from pathlib import Path
-from zoo.embedding_cache import EmbeddingCache
-cache = EmbeddingCache(Path({str(path)!r}))
+from zoo.result_cache import ResultCache
+cache = ResultCache(Path({str(path)!r}))
 for number in range(50):
-    cache.put("model", {{f"{{sys.argv[1]}}-{{number}}": torch.full((64,), float(number))}})
+    cache.put("model", {{f"{{sys.argv[1]}}-{{number}}": b"4" * number}})
 """
     writers = [
         subprocess.Popen([sys.executable, "-W", "error", "-c", code, str(number)])
@@ -156,7 +161,7 @@ for number in range(50):
     ]
     assert [writer.wait() for writer in writers] == [0, 0, 0]
 
-    cache = EmbeddingCache(path)
+    cache = ResultCache(path)
     keys = [f"{writer}-{number}" for writer in range(3) for number in range(50)]
     assert cache.get("model", keys).keys() == set(keys)
     cache.close()
@@ -166,8 +171,8 @@ def test_without_a_place_to_write_it_warns_once_and_keeps_nothing(tmp_path: Path
     blocked = written(tmp_path / "file", b"") / "cache.sqlite"
 
     with pytest.warns(ZooWarning, match=r"cannot use the cache .*; going on without it") as said:
-        cache = EmbeddingCache(blocked)
-    cache.put("model", {"aa": torch.ones(2)})
+        cache = ResultCache(blocked)
+    cache.put("model", {"aa": b"12"})
 
     assert len(said) == 1
     assert cache.get("model", ["aa"]) == {}
@@ -175,7 +180,7 @@ def test_without_a_place_to_write_it_warns_once_and_keeps_nothing(tmp_path: Path
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    cache = EmbeddingCache(tmp_path / "cache.sqlite")
+    cache = ResultCache(tmp_path / "cache.sqlite")
 
     with pytest.raises(InputError, match=r"gone\.jpg: cannot be read: No such file"):
         cache.content(tmp_path / "gone.jpg")
