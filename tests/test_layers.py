@@ -150,6 +150,7 @@ LAYERS = [
     ["zoo.loading"],
     ["zoo.tasks"],
     ["zoo.model"],
+    ["zoo.evaluation"],
     ["zoo"],
     ["zoo.testing"],
 ]

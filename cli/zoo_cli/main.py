@@ -16,7 +16,7 @@ import typer
 
 from zoo.errors import PluginError, ZooError, ZooWarning
 from zoo.plugins import COMMANDS, GROUP
-from zoo_cli import cache, commands, doctor, models, output, plugins, registry, run
+from zoo_cli import cache, commands, doctor, eval, models, output, plugins, registry, run
 
 # Plain text: rich costs more to import than a listing may take.
 app = typer.Typer(
@@ -31,6 +31,8 @@ app.command("show")(models.show)
 app.command("download")(models.download)
 app.command("pull", hidden=True)(models.download)
 app.command("run")(run.run)
+app.command("eval")(eval.evaluate)
+app.add_typer(eval.benchmarks_app, name="benchmarks")
 app.command("verify")(models.verify)
 app.add_typer(cache.app, name="cache")
 app.add_typer(plugins.app, name="plugins")

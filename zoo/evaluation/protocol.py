@@ -1,0 +1,141 @@
+"""The contract between a run, a protocol and an instrument.
+
+A protocol turns each sample into questions. An instrument puts questions to a model, many at once;
+what it answers depends on nothing but the model and the question, so that the run may ask in any
+order, in many processes, and keep the answers. At the end the protocol folds all answers into
+numbers: it alone knows what is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from zoo.evaluation.benchmark import Benchmark
+from zoo.evaluation.result import Metric
+
+if TYPE_CHECKING:
+    from zoo.model import Model
+
+Answer = Any
+"""What an instrument says: a vector, (C,) in float32 on the CPU, or what JSON can hold."""
+
+Content = Any
+"""What an instrument is asked about: see `zoo.evaluation.samples.hash_of` for what it may hold."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A row of the data as a benchmark reads it.
+
+    ``number`` counts from 0 in its ``split``; ``place`` says where it stands, for messages;
+    ``sha256`` is of its fields.
+    """
+
+    split: str
+    number: int
+    place: str
+    fields: Mapping[str, Any]
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a question has no answer: a picture cannot be decoded, a prompt is too long.
+
+    The sample is counted as failed, and is in no metric.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is put to the instrument of this name, of those that the protocol has."""
+
+    instrument: str
+    content: Content
+
+
+class Instrument(Protocol):
+    """A way to ask a model.
+
+    ``facts`` is what changes an answer beside the model, the dtype and the question, such as a
+    pooling or a way to split texts; with them answers are kept, and found by other benchmarks too.
+    """
+
+    @property
+    def facts(self) -> tuple[object, ...]:
+        """The instrument's name, its version and its settings."""
+
+    def ask(self, contents: Sequence[Content]) -> Sequence[Answer | Failure]:
+        """Answer each; the answers are those of one by one, to rounding."""
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How often a class, a row of ``counts``, was taken for another, a column."""
+
+    classes: Sequence[str]
+    counts: Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the answers come to.
+
+    Args:
+        metrics: The numbers.
+        details: For each sample, in order, what is to be kept of it: JSON objects. ``score``, if
+            there is one, is what the headline metric is the mean of.
+        confusion: For classes.
+        prompts: What the model was asked, word by word: names and texts.
+    """
+
+    metrics: Sequence[Metric]
+    details: Sequence[Mapping[str, Any]]
+    confusion: Confusion | None = None
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a protocol is made ready for.
+
+    Args:
+        model: The one to measure.
+        benchmark: The one to measure it on.
+        settings: The benchmark's, for this protocol.
+        seed: For whatever is drawn.
+    """
+
+    model: Model
+    benchmark: Benchmark
+    settings: Mapping[str, Any]
+    seed: int = 0
+
+
+class Measurement(Protocol):
+    """A way to measure, made ready for a model and a benchmark: it is called with a `Setup`.
+
+    ``method`` names what it is, with all that changes a number, for reports; ``prompts`` are the
+    texts that are the same for all samples, such as templates and class names.
+    """
+
+    instruments: Mapping[str, Instrument]
+    method: str
+    prompts: Mapping[str, Any]
+
+    def questions(self, sample: Sample) -> Sequence[Question]:
+        """What is asked about a sample.
+
+        Raises:
+            InputError: The sample is not as it must be; the message names its place.
+        """
+
+    def fold(self, samples: Sequence[Sample], answers: Sequence[Sequence[Answer]]) -> Findings:
+        """The numbers, from each sample's answers, in the order of its questions."""
+
+
+Advance = Callable[[int], object]
+"""Called with each number of samples done."""

@@ -1,0 +1,209 @@
+"""One model on one benchmark, from the data to the numbers."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, nullcontext
+from importlib import import_module
+from itertools import islice
+from pathlib import Path
+
+from zoo.errors import CheckpointError, InputError, TaskError, UsageError
+from zoo.evaluation.answers import Asking, Known
+from zoo.evaluation.benchmark import Benchmark
+from zoo.evaluation.data import open_rows
+from zoo.evaluation.protocol import (
+    Advance,
+    Answer,
+    Failure,
+    Measurement,
+    Question,
+    Sample,
+    Setup,
+)
+from zoo.evaluation.protocols import PROTOCOLS, Spec
+from zoo.evaluation.provenance import data_fingerprint, provenance
+from zoo.evaluation.result import Failed, Result
+from zoo.evaluation.samples import hash_of, read_samples
+from zoo.evaluation.shards import Shards
+from zoo.model import Model
+from zoo.result_cache import ResultCache
+from zoo.tasks import able
+
+# Samples whose answers are asked for, and kept, together: what a run that is killed may lose.
+WINDOW = 256
+
+
+def evaluate(
+    model: Model,
+    benchmark: Benchmark,
+    *,
+    data: Path | None = None,
+    protocol: str | None = None,
+    limit: int | None = None,
+    batch_size: int | None = None,
+    seed: int = 0,
+    cache: bool = True,
+    shards: Shards | None = None,
+    advance: Advance = lambda count: None,
+) -> Result:
+    """Measure a model on a benchmark.
+
+    Answers are kept on this disk, so that a run that was interrupted goes on where it was, and
+    another one with the same questions asks none of them again. The numbers are the same, however
+    many processes share the work.
+
+    Args:
+        model: From `zoo.load`.
+        benchmark: From `find_benchmark`, or made by hand.
+        data: The file or folder with its rows; see `zoo.evaluation.data.open_rows`.
+        protocol: How it is measured; by default the first of the benchmark's that suits the model.
+        limit: Take only the first so many samples.
+        batch_size: Ask at most so many questions at once; the numbers do not depend on it.
+        seed: For whatever a protocol draws.
+        cache: Whether answers are kept from one run to the next.
+        shards: Which of how many processes this is; all of them return the result.
+        advance: Called with each number of samples done.
+
+    Raises:
+        TaskError: None of the benchmark's protocols suits the model.
+        InputError: The data is not as the benchmark says; the message names file and line.
+        CheckpointError: The model answers with what is no number.
+        UsageError: There is no such protocol, or an option is out of range.
+    """
+    started = time.monotonic()
+    for name, number in (("limit", limit), ("batch_size", batch_size)):
+        if number is not None and number < 1:
+            raise UsageError(f"{name} is {number}; expected 1 or more")
+    shards = shards or Shards()
+    name, spec = choose_protocol(model, benchmark, protocol)
+    setup = Setup(model, benchmark, benchmark.protocols.get(name, {}), seed)
+    measurement = _import(spec)(setup)
+    samples = [
+        sample
+        for split in spec.splits
+        for sample in _samples(benchmark, split, data, limit if split == "test" else None)
+    ]
+    questions = [measurement.questions(sample) for sample in samples]
+
+    with closing(ResultCache()) if cache else nullcontext() as kept:
+        asking = Asking(model, measurement.instruments, kept, batch_size=batch_size)
+        mine: Known = {}
+        for window, start in enumerate(range(0, len(samples), WINDOW)):
+            if shards.mine(window):
+                part = questions[start : start + WINDOW]
+                mine |= asking.ask([each for row in part for each in row])
+                advance(len(part))
+    known: Known = {}
+    for part in shards.gather(mine):
+        known |= part
+
+    good, answers, failed = _sorted_out(samples, questions, known)
+    if not any(sample.split == "test" for sample in good):
+        raise InputError(
+            f"{benchmark.name}: no sample could be measured; the first: {failed[0].place}: "
+            f"{failed[0].reason}"
+        )
+    findings = measurement.fold(good, answers)
+    confusion, metrics = findings.confusion, findings.metrics
+    headline = next((each for each in metrics if each.name == benchmark.metric), metrics[0])
+    return Result(
+        model=model.entry.name,
+        benchmark=benchmark.name,
+        protocol=name,
+        method=measurement.method,
+        metric=headline.name,
+        metrics=tuple(metrics),
+        chance=benchmark.chance,
+        samples=len(findings.details),
+        failed=tuple(failed),
+        details=tuple(findings.details),
+        confusion=None if confusion is None else vars(confusion),
+        provenance={
+            **provenance(model),
+            "data": data_fingerprint(samples),
+            "prompts": measurement.prompts,
+            "seed": seed,
+        },
+        seconds=time.monotonic() - started,
+    )
+
+
+def choose_protocol(
+    model: Model, benchmark: Benchmark, wanted: str | None = None
+) -> tuple[str, Spec]:
+    """The protocol of this name, or the first of the benchmark's that suits the model.
+
+    Raises:
+        TaskError: The model can do nothing that the protocol, or any of them, needs.
+        UsageError: The benchmark is not measured by ``wanted``.
+    """
+    if wanted is not None and wanted not in benchmark.protocols:
+        raise UsageError(
+            f"{benchmark.name} is not measured by {wanted!r}, but by "
+            f"{', '.join(benchmark.protocols)}"
+        )
+    tasks = able(model)
+    candidates = [wanted] if wanted is not None else [*benchmark.protocols]
+    for name in candidates:
+        if not set(PROTOCOLS[name].needs).isdisjoint(tasks):
+            return name, PROTOCOLS[name]
+    needs = dict.fromkeys(need for name in candidates for need in PROTOCOLS[name].needs)
+    raise TaskError(
+        f"{model.entry.name} cannot be measured on {benchmark.name}, which takes a model that does "
+        f"{' or '.join(needs)}; it can do {', '.join(tasks) or 'nothing'}"
+    )
+
+
+def _import(spec: Spec) -> Callable[[Setup], Measurement]:
+    module, _, attribute = spec.target.partition(":")
+    protocol: Callable[[Setup], Measurement] = getattr(import_module(module), attribute)
+    return protocol
+
+
+def _samples(
+    benchmark: Benchmark, split: str, data: Path | None, limit: int | None
+) -> Iterator[Sample]:
+    rows = open_rows(benchmark, split, data)
+    count = 0
+    for sample in islice(read_samples(benchmark, split, rows), limit):
+        count += 1
+        yield sample
+    if not count:
+        raise InputError(f"{benchmark.name}: the split {split!r} is empty; there is no sample")
+
+
+def _sorted_out(
+    samples: Sequence[Sample], questions: Sequence[Sequence[Question]], known: Known
+) -> tuple[list[Sample], list[list[Answer]], list[Failed]]:
+    """The samples that have all their answers, these, and the samples that have not."""
+    good: list[Sample] = []
+    answers: list[list[Answer]] = []
+    failed: list[Failed] = []
+    for sample, asked in zip(samples, questions, strict=True):
+        row = [known[each.instrument, hash_of(each.content)] for each in asked]
+        failures = [each for each in row if isinstance(each, Failure)]
+        if failures:
+            failed.append(Failed(sample.place, failures[0].reason))
+            continue
+        if not all(map(_is_finite, row)):
+            raise CheckpointError(
+                f"{sample.place}: the model answers with what is no number (NaN or infinity); its "
+                "weights are damaged, or too large for the dtype: try --dtype float32"
+            )
+        good.append(sample)
+        answers.append(row)
+    return good, answers, failed
+
+
+def _is_finite(answer: Answer) -> bool:
+    """Whether there is neither NaN nor infinity among the numbers of an answer."""
+    if isinstance(answer, float):
+        return math.isfinite(answer)
+    if isinstance(answer, Mapping):
+        return all(map(_is_finite, answer.values()))
+    if isinstance(answer, Sequence) and not isinstance(answer, str):
+        return all(map(_is_finite, answer))
+    return not hasattr(answer, "isfinite") or bool(answer.isfinite().all())

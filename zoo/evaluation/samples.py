@@ -1,0 +1,195 @@
+"""From rows to samples: a benchmark's templates, filled with a row's columns."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from zoo.errors import InputError, RegistryError
+from zoo.evaluation.benchmark import Benchmark, Form, Placed
+from zoo.evaluation.protocol import Content, Sample
+from zoo.rows import Fields
+
+_COLUMN = re.compile(r"\w+")
+
+
+class Template:
+    """Jinja out of a benchmark's file, ready to be filled."""
+
+    def __init__(self, text: Placed) -> None:
+        from jinja2 import TemplateError
+
+        from zoo.text.sandbox import Sandbox
+
+        self._text = text
+        try:
+            self._sandbox = Sandbox(text)
+        except TemplateError as error:
+            raise RegistryError(f"{text.place}: the template is no Jinja: {error}") from error
+
+    def fill(self, values: Mapping[str, Any], place: str) -> str:
+        """Render with these values, of the row that stands in ``place``.
+
+        Raises:
+            InputError: A name is not among the values, or the template fails; the message names
+                the template's place and the row's.
+        """
+        from jinja2 import UndefinedError
+
+        try:
+            return self._sandbox.render(values)
+        except UndefinedError as error:
+            known = ", ".join(map(str, values)) or "none"
+            raise InputError(
+                f"{self._text.place}: the template {self._text!r:.60} fails on {place}: "
+                f"{error}; the columns are {known}"
+            ) from error
+        except Exception as error:  # a template can raise anything
+            raise InputError(
+                f"{self._text.place}: the template {self._text!r:.60} fails on {place}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
+
+def read_samples(
+    benchmark: Benchmark, split: str, rows: Iterable[tuple[str, Fields]]
+) -> Iterator[Sample]:
+    """Make a sample of each row.
+
+    Raises:
+        InputError: A row lacks a column, or a template fails on it.
+        RegistryError: A template is no Jinja.
+    """
+    form: _Form | None = None
+    for number, (place, row) in enumerate(rows):
+        if form is None:
+            form = _fitting(benchmark, row, place)
+        fields = form.fields_of(row, place)
+        yield Sample(split, number, place, fields, hash_of(fields))
+
+
+def hash_of(content: Content) -> str:
+    """The sha256 of a text, a number, bytes, or of lists, tuples and dicts of them.
+
+    A picture counts by the bytes of its file, wherever that is.
+    """
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=_plain).encode()).hexdigest()
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bytes):
+        return "sha256:" + hashlib.sha256(value).hexdigest()
+    raise TypeError(f"a sample holds a {type(value).__name__}; expected texts, numbers or bytes")
+
+
+def _fitting(benchmark: Benchmark, row: Fields, place: str) -> _Form:
+    """The first form whose columns the row has."""
+    forms = [_Form(form) for form in benchmark.forms]
+    for form in forms:
+        if form.columns <= row.keys():
+            return form
+    wanted = " or ".join(", ".join(sorted(form.columns)) for form in forms)
+    raise InputError(
+        f"{place}: {benchmark.name} takes rows with the columns {wanted}; "
+        f"came {', '.join(map(str, row)) or 'none'}"
+    )
+
+
+class _Form:
+    """The fields' templates, parsed once."""
+
+    def __init__(self, form: Form) -> None:
+        self._fields = {name: _parse(value) for name, value in form.items()}
+        self.columns = frozenset(_columns(form.values()))
+
+    def fields_of(self, row: Fields, place: str) -> dict[str, Any]:
+        return {name: _value(each, row, place) for name, each in self._fields.items()}
+
+
+def _parse(value: Any) -> Any:  # noqa: ANN401 (a template, a column, or a list of them)
+    if isinstance(value, list):
+        return [_parse(each) for each in value]
+    if isinstance(value, Placed) and not _COLUMN.fullmatch(value):
+        return Template(value)
+    return value
+
+
+def _value(parsed: Any, row: Fields, place: str) -> Any:  # noqa: ANN401 (what the row holds)
+    if isinstance(parsed, list):
+        return [_value(each, row, place) for each in parsed]
+    if isinstance(parsed, Template):
+        return parsed.fill(row, place)
+    if isinstance(parsed, Placed):
+        if parsed not in row:
+            raise InputError(f"{place}: no column {str(parsed)!r}; there are {', '.join(row)}")
+        return row[parsed]
+    return parsed
+
+
+def _columns(values: Iterable[Any]) -> Iterator[str]:
+    """The columns that templates and names speak of."""
+    from jinja2 import Environment, meta
+    from jinja2.exceptions import TemplateSyntaxError
+
+    for value in values:
+        if isinstance(value, list):
+            yield from _columns(value)
+        elif isinstance(value, Placed) and _COLUMN.fullmatch(value):
+            yield str(value)
+        elif isinstance(value, Placed):
+            try:
+                yield from meta.find_undeclared_variables(
+                    Environment(autoescape=False).parse(value)
+                )
+            except TemplateSyntaxError as error:
+                raise RegistryError(f"{value.place}: the template is no Jinja: {error}") from error
+
+
+def label_of(sample: Sample, benchmark: Benchmark, classes: Sequence[str]) -> int:
+    """The number of a sample's class.
+
+    Its label is one of the benchmark's ``labels``; else the number of a class, or its name.
+
+    Raises:
+        InputError: It is none of them.
+    """
+    label = sample.fields["label"]
+    known = benchmark.labels or classes
+    if isinstance(label, bool) or not isinstance(label, int | str):
+        raise InputError(f"{sample.place}: the label is {label!r:.40}; expected a class or number")
+    if str(label) in known:
+        return known.index(str(label))
+    if not benchmark.labels and str(label).isdecimal() and int(label) < len(classes):
+        return int(label)
+    raise InputError(
+        f"{sample.place}: the label {label!r:.60} is none of the {len(known)} classes: "
+        f"{', '.join(known[:5])}{', …' if len(known) > 5 else ''}"
+    )
+
+
+def number_of(sample: Sample, name: str) -> float:
+    """A field that is a number.
+
+    Raises:
+        InputError: It is none.
+    """
+    value = sample.fields[name]
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{sample.place}: {name} is {value!r:.40}; expected a number") from error
+
+
+def text_of(sample: Sample, name: str) -> str:
+    """A field that is a text.
+
+    Raises:
+        InputError: It is none, or empty.
+    """
+    value = sample.fields[name]
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f"{sample.place}: {name} is {value!r:.40}; expected a text")
+    return value

@@ -1,0 +1,90 @@
+"""Numbers over samples, and how far they can be trusted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from zoo.evaluation.result import Metric
+
+_Z = 1.959963984540054  # 95 % of a normal distribution lie within so many standard deviations
+
+
+def mean(name: str, values: Sequence[float]) -> Metric:
+    """The mean of n values, and its standard error s / √n with the sample's s; NaN of none."""
+    n = len(values)
+    if not n:
+        return Metric(name, math.nan)
+    value = math.fsum(values) / n
+    if n == 1:
+        return Metric(name, value)
+    variance = math.fsum((each - value) ** 2 for each in values) / (n - 1)
+    stderr = math.sqrt(variance / n)
+    return Metric(name, value, stderr, value - _Z * stderr, value + _Z * stderr)
+
+
+def proportion(name: str, hits: Sequence[bool]) -> Metric:
+    """The share of hits, its standard error as of `mean`, and Wilson's interval.
+
+    Wilson, "Probable inference, the law of succession, and statistical inference", 1927: it stays
+    between 0 and 1, and is no point where all or none are hits.
+    """
+    n = len(hits)
+    plain = mean(name, [float(hit) for hit in hits])
+    if not n:
+        return plain
+    p = plain.value
+    centre = (p + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
+    half = _Z / (1 + _Z**2 / n) * math.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2))
+    return Metric(name, p, plain.stderr, centre - half, centre + half)
+
+
+def spearman(name: str, first: Sequence[float], second: Sequence[float]) -> Metric:
+    """Spearman's correlation of ranks, ties sharing their mean rank; with Fisher's interval.
+
+    The standard error of arctanh r is that of Bonett and Wright, "Sample size requirements for
+    estimating Pearson, Kendall and Spearman correlations", 2000.
+    """
+    value = _correlation(_ranks(first), _ranks(second))
+    return _with_interval(name, value, len(first), math.sqrt(1 + value**2 / 2))
+
+
+def pearson(name: str, first: Sequence[float], second: Sequence[float]) -> Metric:
+    """Pearson's correlation, with Fisher's interval."""
+    return _with_interval(name, _correlation(first, second), len(first), 1.0)
+
+
+def _with_interval(name: str, value: float, n: int, width: float) -> Metric:
+    if n < 4 or not abs(value) < 1:
+        return Metric(name, value)
+    half = _Z * width / math.sqrt(n - 3)
+    low, high = math.tanh(math.atanh(value) - half), math.tanh(math.atanh(value) + half)
+    return Metric(name, value, None, low, high)
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    """From 1; equal values share the mean of their places."""
+    order = sorted(range(len(values)), key=values.__getitem__)
+    ranks = [0.0] * len(values)
+    start = 0
+    while start < len(order):
+        end = start
+        while end < len(order) and values[order[end]] == values[order[start]]:
+            end += 1
+        for place in order[start:end]:
+            ranks[place] = (start + end + 1) / 2
+        start = end
+    return ranks
+
+
+def _correlation(first: Sequence[float], second: Sequence[float]) -> float:
+    """NaN where one of them is constant, or there are fewer than two."""
+    n = len(first)
+    if n < 2:
+        return math.nan
+    a, b = math.fsum(first) / n, math.fsum(second) / n
+    covariance = math.fsum((x - a) * (y - b) for x, y in zip(first, second, strict=True))
+    spread = math.sqrt(
+        math.fsum((x - a) ** 2 for x in first) * math.fsum((y - b) ** 2 for y in second)
+    )
+    return covariance / spread if spread else math.nan
