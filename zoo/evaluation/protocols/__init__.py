@@ -36,6 +36,7 @@ class Spec:
 
 TASKS = {
     "sentence-similarity": Task(frozenset({"first", "second", "score"})),
+    "text-classification": Task(frozenset({"text", "label"})),
 }
 
 _HERE = "zoo.evaluation.protocols"
@@ -46,5 +47,33 @@ PROTOCOLS = {
         frozenset({"sentence-similarity"}),
         ("feature-extraction",),
         "the cosine of the sentences' vectors",
+    ),
+    "nli": Spec(
+        f"{_HERE}.nli:Inference",
+        frozenset({"text-classification"}),
+        ("zero-shot-classification",),
+        "the class whose sentence the text entails most",
+        frozenset({"template"}),
+    ),
+    "embedding": Spec(
+        f"{_HERE}.embedding:Nearest",
+        frozenset({"text-classification"}),
+        ("feature-extraction",),
+        "the class whose sentences' vector is nearest to the text's",
+        frozenset({"templates"}),
+    ),
+    "cloze": Spec(
+        f"{_HERE}.cloze:Cloze",
+        frozenset({"text-classification"}),
+        ("fill-mask",),
+        "the class whose word is most probable in a gap after the text",
+        frozenset({"template", "words"}),
+    ),
+    "own-classes": Spec(
+        f"{_HERE}.own_classes:TextHead",
+        frozenset({"text-classification"}),
+        ("text-classification",),
+        "the most probable of the checkpoint's own classes",
+        frozenset({"labels"}),
     ),
 }
