@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from dataclasses import field as dataclass_field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from zoo.errors import InputError, TaskError, UsageError
-from zoo_cli import answers, chat, output
+from zoo.errors import TaskError, UsageError
+from zoo_cli import answers, chat
+from zoo_cli.job import Job, check_results, revision, to_file, to_pictures, to_stdout
 from zoo_cli.options import Json, Offline, Registries
 
 if TYPE_CHECKING:
+    from zoo.entry import Entry
     from zoo.model import Model
-    from zoo_cli.files import Inputs, Row
-    from zoo_cli.journal import Fingerprint, Journal
+    from zoo_cli.files import Inputs
 
 
 def run(
@@ -171,15 +171,8 @@ def run(
 
     With --output, an interrupted run goes on where it stopped when it is started again.
     """
-    from zoo import hub, runtime
-    from zoo.loading import claimed_tasks
+    from zoo import runtime
     from zoo.registry import load_registry, resolve
-    from zoo_cli.files import check_columns, check_output
-    from zoo_cli.journal import Journal
-    from zoo_cli.models import announce
-    from zoo_cli.pictures import check_painting
-    from zoo_cli.search import check_search, search
-    from zoo_cli.sheet import check_sheet
 
     # All that can be wrong with the command line is found before torch is imported.
     entry = resolve(name, load_registry(registry or ()))
@@ -217,264 +210,203 @@ def run(
         raise UsageError("--json prints results; --output writes them to a file")
     if output_file is None and (restart or (overwrite and contact_sheet is None)):
         raise UsageError("--overwrite and --restart go with --output FILE")
-    fresh = entry.source.scheme == "hf" and hub.find_cached(entry) is None
-    loading: dict[str, Any] = {
-        "device": device,
-        "dtype": dtype,
-        "compile": compile,
-        "offline": offline or None,
-        "progress": sys.stderr.isatty(),
-        "registries": registry or (),
-    }
+    order = _Order(
+        name=name,
+        entry=entry,
+        task=task,
+        options=options,
+        given=texts or [],
+        input_file=input_file,
+        output_file=output_file,
+        column=column,
+        overwrite=overwrite,
+        restart=restart,
+        allow_url=allow_url,
+        json=json,
+        loading={
+            "device": device,
+            "dtype": dtype,
+            "compile": compile,
+            "offline": offline or None,
+            "progress": sys.stderr.isatty(),
+            "registries": registry or (),
+        },
+    )
     if query is not None:
-        check_search(entry, query, options, task=task, output_file=output_file, overwrite=overwrite)
-        pictures = _pictures(texts or [], input_file, column, allow_url=allow_url)
-        if fresh:
-            announce(entry)
-
-        import zoo
-
-        model = zoo.load(name, **loading)
-        search(model, query, pictures, options, output_file=output_file, json=json)
-        return
-    chosen = answers.choose_task(entry, task)
-    if chosen is not None:
-        answers.check_options(chosen, options)
-    likely = chosen
-    if likely is None:  # only the files tell; a checkpoint's head may be for another of its tasks
-        if fresh:
-            announce(entry)
-        quiet = not sys.stderr.isatty()
-        likely, *_ = claimed_tasks(entry, offline=offline or None, progress=not quiet)
-    asking = not (texts or input_file or output_file or column or json) and chat.is_possible()
-    inputs: Inputs | None = None
-    if answers.sees(likely):
-        inputs = _pictures(texts or [], input_file, column, allow_url=allow_url)
-    elif not asking:
-        inputs = _inputs(texts or [], input_file, column)
-    painting = inputs is not None and answers.paints(likely)
-    if inputs is not None and painting:
-        paths = check_painting(inputs, output_file, overwrite=overwrite)
-    elif output_file is not None:
-        check_output(output_file, overwrite=overwrite)
-    if contact_sheet is not None:
-        check_sheet(contact_sheet, overwrite=overwrite)
-    if inputs is not None and output_file is not None:
-        check_columns(output_file, inputs)
-    if chosen is not None and inputs is not None:
-        _check_results(chosen, options, inputs, output_file)
-    computing = {
-        "model": entry.name,
-        "source": str(entry.source),
-        "task": task,
-        "options": {name: str(v) if isinstance(v, Path) else v for name, v in options.items()},
-        "dtype": dtype,
-        "compile": compile,
-        **(inputs.origin if inputs is not None else {}),
-    }
-    journal = None
-    if output_file is not None and not painting:
-        journal = Journal(output_file)
-        if restart:
-            journal.delete()
-        journal.check(computing)
-    if fresh and chosen is not None:
-        announce(entry)
-
-    import zoo
-    from zoo.tasks import able, require
-
-    model = zoo.load(name, **loading)
-    if chosen is None:
-        tasks = able(model)
-        if not tasks:
-            raise TaskError(f"{entry.name} has no task that can be run; it is for the library")
-        chosen = tasks[0]
-        answers.check_options(chosen, options)
-        if inputs is not None:
-            _check_results(chosen, options, inputs, output_file)
-    require(model, chosen)
-    answers.check_model(model, chosen, options)
-    if inputs is None:
-        chat.loop(model, chosen, options)
-        return
-    job = _Job(model, chosen, answers.prepared(model, chosen, options), inputs)
-    job.check_gaps()
-    job.check_room()
-    job.check_languages()
-    if painting:
-        _painted(job, paths, json=json)
-    elif output_file is not None and journal is not None:
-        _into_file(job, output_file, journal, {**computing, "revision": _revision(model)})
+        _search(order, query)
     else:
-        _to_stdout(job, json=json)
-    job.finish()
+        _answer(order)
 
 
 @dataclass(frozen=True)
-class _Job:
-    """A model, and what it is to do with which texts."""
+class _Order:
+    """What the command line says."""
 
-    model: Model
-    task: str
+    name: str
+    entry: Entry
+    task: str | None
     options: dict[str, Any]  # Any: as the model's methods take them
-    inputs: Inputs
-
-    unreadable: list[Row] = dataclass_field(default_factory=list)
-    shown: list[tuple[Row, Any]] = dataclass_field(default_factory=list)
-
-    @property
-    def field(self) -> str:
-        return answers.field(self.task, self.options)
-
-    @property
-    def thing(self) -> str:
-        return "picture" if answers.sees(self.task) else "text"
-
-    def finish(self) -> None:
-        """Draw the contact sheet if one is wanted; fail if any picture could not be read.
-
-        Raises:
-            InputError: One could not.
-        """
-        sheet = self.options.get("contact_sheet")
-        if sheet is not None:
-            from zoo_cli.sheet import draw
-
-            draw(sheet, self.shown)
-            output.note(f"{sheet}: {output.plural(len(self.shown), 'picture')}")
-        if self.unreadable:
-            raise InputError(
-                f"{len(self.unreadable)} of {output.plural(len(self.inputs.rows), 'picture')} "
-                "could not be read; the rest is done"
-            )
-
-    def check_gaps(self) -> None:
-        """Find a row without a gap, which only the model's tokenizer can tell, before computing."""
-        if self.task != "fill-mask":
-            return
-        mask = self.model.preprocessor.tokenizer.mask_token
-        for row in self.inputs.rows:
-            if mask is not None and mask not in row.text:
-                raise InputError(
-                    f"{row.place}: no gap in the text; write {mask} where a word is to be filled in"
-                )
-
-    def check_room(self) -> None:
-        """Find a prompt that fills the context before computing; it is never cut silently."""
-        if self.task != "text-generation":
-            return
-        most: Any = self.model.network.max_length  # by the task's protocol a number, or None
-        for row in self.inputs.rows:
-            try:
-                tokens = len(answers.tokens(self.model, row.text, self.options))
-            except InputError as error:
-                raise InputError(f"{row.place}: {error}") from error
-            if most is not None and tokens >= most:
-                raise InputError(
-                    f"{row.place}: the prompt has {tokens} tokens, the model's context {most}, so "
-                    "nothing can follow; shorten it"
-                )
-
-    def check_languages(self) -> None:
-        """Find a target language that the model does not have before computing."""
-        if self.task != "translation":
-            return
-        target, to = self.model.preprocessor.target, self.options.get("to")
-        target("", to=to)
-        for row in self.inputs.rows:
-            try:
-                target(row.text, to=to)
-            except InputError as error:
-                raise InputError(f"{row.place}: {error}") from error
+    given: Sequence[str]  # texts or pictures, as arguments
+    input_file: Path | None
+    output_file: Path | None
+    column: str | None
+    overwrite: bool
+    restart: bool
+    allow_url: bool
+    json: bool
+    loading: dict[str, Any]  # what `zoo.load` takes
 
     @property
-    def window(self) -> int:
-        return answers.window(self.task)
+    def fresh(self) -> bool:
+        """Whether files have to be downloaded."""
+        from zoo import hub
 
-    def windows(self, start: int = 0) -> Iterator[tuple[Sequence[Row], answers.Answers]]:
-        """Compute window by window from row ``start``; yield rows and their answers."""
-        for first in range(start, len(self.inputs.rows), self.window):
-            rows = self.inputs.rows[first : first + self.window]
-            options = self.options
-            if "seed" in options:  # the draws are those of all rows at once
-                options = {**options, "first_row": first}
-            answered = answers.answer(self.model, self.task, rows, options)
-            self.note(rows, answered.results)
-            yield rows, answered
+        return self.entry.source.scheme == "hf" and hub.find_cached(self.entry) is None
 
-    def note(self, rows: Sequence[Row], results: Sequence[Any]) -> None:
-        """Remember what could not be read, and what a contact sheet is to show."""
-        pairs = list(zip(rows, results, strict=True))
-        self.unreadable.extend(row for row, result in pairs if result is None)
-        if "contact_sheet" in self.options:
-            self.shown.extend((row, result) for row, result in pairs if result is not None)
+    def announce(self) -> None:
+        """Say what is going to be downloaded."""
+        from zoo_cli.models import announce
 
+        if self.fresh:
+            announce(self.entry)
 
-def _check_results(
-    task: str, options: answers.Options, inputs: Inputs, output_file: Path | None
-) -> None:
-    """Refuse rows that have a field where the result goes, and a file that cannot hold results."""
-    from zoo_cli.files import check_format
+    def load(self) -> Model:
+        import zoo
 
-    field = answers.field(task, options)
-    if field in inputs.columns:
-        raise UsageError(f"the input has a field {field!r}, which is where results go; rename it")
-    if output_file is not None:
-        check_format(output_file, field)
+        return zoo.load(self.name, **self.loading)
+
+    def computing(self, inputs: Inputs | None) -> dict[str, Any]:
+        """All that results depend on, as far as it is known before the model is there."""
+        return {
+            "model": self.entry.name,
+            "source": str(self.entry.source),
+            "task": self.task,
+            "options": {
+                name: str(value) if isinstance(value, Path) else value
+                for name, value in self.options.items()
+            },
+            "dtype": self.loading["dtype"],
+            "compile": self.loading["compile"],
+            **(inputs.origin if inputs is not None else {}),
+        }
 
 
-def _to_stdout(job: _Job, *, json: bool) -> None:
-    alone = len(job.inputs.rows) == 1
-    if alone and not json and answers.streams(job.model, job.task, job.options):
-        chat.stream(job.model, job.task, job.inputs.rows[0].text, job.options)
+def _search(order: _Order, query: str) -> None:
+    """Rank pictures."""
+    from zoo_cli.search import check_search, search
+
+    options, output_file = order.options, order.output_file
+    check_search(
+        order.entry,
+        query,
+        options,
+        task=order.task,
+        output_file=output_file,
+        overwrite=order.overwrite,
+    )
+    pictures = _pictures(order)
+    order.announce()
+    search(order.load(), query, pictures, options, output_file=output_file, json=order.json)
+
+
+def _answer(order: _Order) -> None:
+    """Do a task with each input, or chat."""
+    chosen = answers.choose_task(order.entry, order.task)
+    if chosen is not None:
+        answers.check_options(chosen, order.options)
+    likely = chosen or _claimed(order)
+    inputs = _inputs(order, likely)
+    paths = _check_output(order, likely, inputs)
+    if chosen is not None and inputs is not None:
+        check_results(chosen, order.options, inputs, order.output_file)
+    computing = order.computing(inputs)
+    journal = None
+    if order.output_file is not None and paths is None:
+        from zoo_cli.journal import Journal
+
+        journal = Journal(order.output_file)
+        if order.restart:
+            journal.delete()
+        journal.check(computing)
+    if chosen is not None:
+        order.announce()
+
+    model = order.load()
+    if chosen is None:
+        chosen = _first_task(model)
+        answers.check_options(chosen, order.options)
+        if inputs is not None:
+            check_results(chosen, order.options, inputs, order.output_file)
+    _require(model, chosen)
+    answers.check_model(model, chosen, order.options)
+    if inputs is None:
+        chat.loop(model, chosen, order.options)
         return
-    for rows, answered in job.windows():
-        results = answered.results
-        if json:
-            for row, result in zip(rows, results, strict=True):
-                output.emit(output.to_json({**row.fields, job.field: result}))
-        else:
-            answers.print_plain(job.task, [row.text for row in rows], results, alone=alone)
-        output.flush()
+    job = Job(model, chosen, answers.prepared(model, chosen, order.options), inputs)
+    job.check()
+    if paths is not None:
+        to_pictures(job, paths, json=order.json)
+    elif order.output_file is not None and journal is not None:
+        to_file(job, order.output_file, journal, {**computing, "revision": revision(model)})
+    else:
+        to_stdout(job, json=order.json)
+    job.finish()
 
 
-def _painted(job: _Job, paths: Sequence[Path], *, json: bool) -> None:
-    """Write a PNG for each picture, and its path to standard output."""
-    from zoo_cli.pictures import paint
+def _claimed(order: _Order) -> str:
+    """The likely task of a checkpoint whose files alone tell: its head may be for another one."""
+    from zoo.loading import claimed_tasks
 
-    for first in range(0, len(job.inputs.rows), job.window):
-        rows = job.inputs.rows[first : first + job.window]
-        written = paint(job.model, rows, paths[first : first + job.window], job.options)
-        job.note(rows, written)
-        for row, path in zip(rows, written, strict=True):
-            if json:
-                output.emit(output.to_json({**row.fields, job.field: path}))
-            elif path is not None:
-                output.emit(str(path))
+    order.announce()
+    loading = order.loading
+    first, *_ = claimed_tasks(order.entry, offline=loading["offline"], progress=loading["progress"])
+    return first
 
 
-def _into_file(job: _Job, path: Path, journal: Journal, computing: Fingerprint) -> None:
-    from zoo_cli.files import write
+def _first_task(model: Model) -> str:
+    from zoo.tasks import able
 
-    total = len(job.inputs.rows)
-    with journal.open(computing, window=job.window, total=total) as done:
-        if done:
-            output.note(f"going on after {done:,} of {output.plural(total, job.thing)}")
-        try:
-            with output.progress(total, done=done, unit=f"{job.thing}s") as advance:
-                for rows, answered in job.windows(done):
-                    journal.append(answered.results)
-                    advance(len(rows), answered.tokens)
-        except KeyboardInterrupt:
-            output.note(f"interrupted; run the same again to go on, {journal.path} keeps the rest")
-            raise
-        write(path, job.inputs, journal.results(), job.field)
-        journal.delete()
-    output.note(f"{path}: {output.plural(total, job.thing)}")
+    tasks = able(model)
+    if not tasks:
+        raise TaskError(f"{model.entry.name} has no task that can be run; it is for the library")
+    return tasks[0]
 
 
-def _inputs(texts: Sequence[str], path: Path | None, column: str | None) -> Inputs:
+def _require(model: Model, task: str) -> None:
+    from zoo.tasks import require
+
+    require(model, task)
+
+
+def _check_output(order: _Order, task: str, inputs: Inputs | None) -> Sequence[Path] | None:
+    """Refuse files that cannot be written; the pictures to be painted, if the task paints."""
+    from zoo_cli.files import check_columns, check_output
+    from zoo_cli.pictures import check_painting
+    from zoo_cli.sheet import check_sheet
+
+    paths = None
+    if inputs is not None and answers.paints(task):
+        paths = check_painting(inputs, order.output_file, overwrite=order.overwrite)
+    elif order.output_file is not None:
+        check_output(order.output_file, overwrite=order.overwrite)
+    if "contact_sheet" in order.options:
+        check_sheet(order.options["contact_sheet"], overwrite=order.overwrite)
+    if inputs is not None and order.output_file is not None:
+        check_columns(order.output_file, inputs)
+    return paths
+
+
+def _inputs(order: _Order, task: str) -> Inputs | None:
+    """What the task is done with; None if a person at a terminal is to be asked."""
+    if answers.sees(task):
+        return _pictures(order)
+    named = order.given or order.input_file or order.output_file or order.column
+    if not (named or order.json) and chat.is_possible():
+        return None
+    return _texts(order)
+
+
+def _texts(order: _Order) -> Inputs:
     """The texts of the command line, else of a file, else of standard input; all checked.
 
     Raises:
@@ -483,6 +415,7 @@ def _inputs(texts: Sequence[str], path: Path | None, column: str | None) -> Inpu
     """
     from zoo_cli.files import from_arguments, read, read_lines
 
+    texts, path, column = order.given, order.input_file, order.column
     if texts and path is not None:
         raise UsageError("texts come as arguments or by --input, not both")
     if path is not None:
@@ -498,15 +431,14 @@ def _inputs(texts: Sequence[str], path: Path | None, column: str | None) -> Inpu
     raise UsageError("no text: pass it as an argument, by --input FILE or on standard input")
 
 
-def _pictures(
-    names: Sequence[str], path: Path | None, column: str | None, *, allow_url: bool
-) -> Inputs:
+def _pictures(order: _Order) -> Inputs:
     """The pictures of the command line, of --input, or of standard input.
 
     Raises:
         UsageError: There are none, or from two sides.
         InputError: Their list is not of its format.
     """
+    names, path, column = order.given, order.input_file, order.column
     if names and path is not None:
         raise UsageError("pictures come as arguments or by --input, not both")
     if column is not None and path is None:
@@ -518,7 +450,7 @@ def _pictures(
         raise UsageError("no picture: pass a file or a folder, by --input or on standard input")
     from zoo_cli.pictures import find
 
-    return find(names, path, column, lines=lines, allow_url=allow_url)
+    return find(names, path, column, lines=lines, allow_url=order.allow_url)
 
 
 def _listed(text: str) -> list[str]:
@@ -546,13 +478,3 @@ def _lines(option: str, path: Path) -> list[str]:
     except OSError as error:
         raise UsageError(f"{option}: cannot read {path}: {error.strerror}") from error
     return [row.text.strip() for row in read_lines(str(path), data).rows]
-
-
-def _revision(model: Model) -> str:
-    """The commit of the model's files; of a folder, which has none, their sizes and times."""
-    from zoo.hub import fetch
-
-    if model.revision is not None:
-        return model.revision
-    states = [(each, path.stat()) for each, path in sorted(fetch(model.entry).files.items())]
-    return " ".join(f"{each}:{state.st_size}:{state.st_mtime_ns}" for each, state in states)

@@ -75,6 +75,8 @@ class Source:
         revision: Its commit.
         split: What the repository calls the split.
         rows: The part of the rows that counts, as Python slices them: ``(start, stop)``.
+        unit: What a row of a text file is: a ``line``, or a ``page`` under a heading of WikiText's,
+            `` = Title = ``.
     """
 
     files: tuple[str | Mapping[str, str], ...] = ()
@@ -84,6 +86,7 @@ class Source:
     revision: str = ""
     split: str = ""
     rows: tuple[int | None, int | None] = (None, None)
+    unit: str = "line"
 
 
 Form = Mapping[str, Any]  # Any: a Placed, or a list of them
@@ -246,6 +249,7 @@ _SOURCE = Record(
             Text(r"-?\d*:-?\d*", 'a slice in quotes, such as "0:1000"'),
             "The part that counts, as Python slices.",
         ),
+        "unit": Field(Choice(("line", "page")), "What a row of a text file is."),
     }
 )
 _DOCUMENT = Record(
@@ -280,7 +284,9 @@ _DOCUMENT = Record(
 
 def _source(values: Mapping[str, Any]) -> Source:
     texts = {
-        name: values[name] for name in ("hub", "config", "revision", "split") if name in values
+        name: values[name]
+        for name in ("hub", "config", "revision", "split", "unit")
+        if name in values
     }
     start, stop = values.get("rows", ":").split(":")
     return Source(

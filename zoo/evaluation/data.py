@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from zoo.errors import InputError, UsageError
 from zoo.evaluation.benchmark import Benchmark, Source
 from zoo.rows import Fields, read_rows
+
+_MOST = 2**30  # bytes of a file in an archive
+_TABLES = (".csv", ".jsonl", ".tsv", ".txt")
+_TITLE = re.compile(r" = [^=].* = ")
 
 Rows = Iterator[tuple[str, Fields]]
 
@@ -58,7 +63,10 @@ def _find(benchmark: Benchmark, source: Source, data: Path) -> Path | dict[str, 
 
 def _read(found: Path | Mapping[str, Path], source: Source) -> Rows:
     if isinstance(found, Path):
-        return read_rows(str(found), _bytes(found), columns=source.columns or None)
+        if found.suffix.lower() == ".zip":
+            return _members(found, source)
+        rows = read_rows(str(found), _bytes(found), columns=source.columns or None)
+        return _pages(rows) if source.unit == "page" else rows
     return _joined({column: _read_lines(path) for column, path in found.items()})
 
 
@@ -68,6 +76,39 @@ def _read_lines(path: Path) -> Rows:
     if name.lower().endswith(".gz"):
         return read_rows(f"{name[:-3]}.txt.gz", _bytes(path))
     return read_rows(f"{name}.txt", _bytes(path))
+
+
+def _members(path: Path, source: Source) -> Rows:
+    """The rows of all files in a zip, by name; what is no table or text is left out."""
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in sorted(archive.infolist(), key=lambda each: each.filename):
+                if member.is_dir() or not member.filename.lower().endswith(_TABLES):
+                    continue
+                if member.file_size > _MOST:
+                    raise InputError(f"{path}: {member.filename} has more than {_MOST:,} bytes")
+                name = f"{path}/{member.filename}"
+                yield from read_rows(name, archive.read(member), columns=source.columns or None)
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        raise InputError(f"{path}: no zip, or damaged: {error}") from error
+
+
+def _pages(lines: Rows) -> Rows:
+    """Lines of WikiText as pages: each begins with its title, which has one sign on each side."""
+    page: list[str] = []
+    place = ""
+    for where, row in lines:
+        line = next(iter(row.values()))
+        if _TITLE.fullmatch(line) and page:
+            yield place, {"page": "\n".join(page)}
+            page = []
+        if page or line.strip():
+            place = place if page else where
+            page.append(line)
+    if page:
+        yield place, {"page": "\n".join(page)}
 
 
 def _joined(columns: Mapping[str, Rows]) -> Rows:

@@ -6,14 +6,18 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import InputError, RegistryError
 from zoo.evaluation.benchmark import Benchmark, Form, Placed
+from zoo.evaluation.cleaning import FILTERS
 from zoo.evaluation.protocol import Content, Sample
 from zoo.rows import Fields
 
-_COLUMN = re.compile(r"\w+")
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_COLUMN = re.compile(r"\w+(\.\w+)*")  # of a column that holds a table, one of its own
 
 
 class Template:
@@ -26,7 +30,7 @@ class Template:
 
         self._text = text
         try:
-            self._sandbox = Sandbox(text)
+            self._sandbox = Sandbox(text, FILTERS)
         except TemplateError as error:
             raise RegistryError(f"{text.place}: the template is no Jinja: {error}") from error
 
@@ -123,27 +127,42 @@ def _value(parsed: Any, row: Fields, place: str) -> Any:  # noqa: ANN401 (what t
     if isinstance(parsed, Template):
         return parsed.fill(row, place)
     if isinstance(parsed, Placed):
-        if parsed not in row:
-            raise InputError(f"{place}: no column {str(parsed)!r}; there are {', '.join(row)}")
-        return row[parsed]
+        return _cell(row, parsed, place)
     return parsed
+
+
+def _syntax() -> Environment:
+    """Jinja that knows the filters, to read templates without running them."""
+    from jinja2 import Environment
+
+    environment = Environment(autoescape=False)
+    environment.filters |= FILTERS
+    return environment
+
+
+def _cell(row: Fields, name: str, place: str) -> Any:  # noqa: ANN401 (what the row holds)
+    """The value of a column, ``name``, or of a table's own, ``name.inner``."""
+    value: Any = row
+    for part in name.split("."):
+        if not isinstance(value, dict) or part not in value:
+            raise InputError(f"{place}: no column {name!r}; there are {', '.join(map(str, row))}")
+        value = value[part]
+    return value
 
 
 def _columns(values: Iterable[Any]) -> Iterator[str]:
     """The columns that templates and names speak of."""
-    from jinja2 import Environment, meta
+    from jinja2 import meta
     from jinja2.exceptions import TemplateSyntaxError
 
     for value in values:
         if isinstance(value, list):
             yield from _columns(value)
         elif isinstance(value, Placed) and _COLUMN.fullmatch(value):
-            yield str(value)
+            yield value.partition(".")[0]
         elif isinstance(value, Placed):
             try:
-                yield from meta.find_undeclared_variables(
-                    Environment(autoescape=False).parse(value)
-                )
+                yield from meta.find_undeclared_variables(_syntax().parse(value))
             except TemplateSyntaxError as error:
                 raise RegistryError(f"{value.place}: the template is no Jinja: {error}") from error
 
@@ -168,6 +187,22 @@ def label_of(sample: Sample, benchmark: Benchmark, classes: Sequence[str]) -> in
         f"{sample.place}: the label {label!r:.60} is none of the {len(known)} classes: "
         f"{', '.join(known[:5])}{', …' if len(known) > 5 else ''}"
     )
+
+
+def index_of(sample: Sample, name: str, count: int) -> int:
+    """A field that is the number of one of ``count`` choices, from 0.
+
+    Raises:
+        InputError: It is none.
+    """
+    value = sample.fields[name]
+    number = int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < count:
+        raise InputError(
+            f"{sample.place}: {name} is {value!r:.40}; expected the number of one of {count} "
+            "choices, from 0"
+        )
+    return number
 
 
 def number_of(sample: Sample, name: str) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from zoo.evaluation.result import Metric
 
+_DRAWS = 100_000  # of a bootstrap
 _Z = 1.959963984540054  # 95 % of a normal distribution lie within so many standard deviations
 
 
@@ -88,3 +89,30 @@ def _correlation(first: Sequence[float], second: Sequence[float]) -> float:
         math.fsum((x - a) ** 2 for x in first) * math.fsum((y - b) ** 2 for y in second)
     )
     return covariance / spread if spread else math.nan
+
+
+def perplexity(name: str, log_likelihoods: Sequence[float]) -> Metric:
+    """The exponential of minus the mean, and its standard error by bootstrap.
+
+    The draws are lm-evaluation-harness's (lm_eval/api/metrics.py, ``bootstrap_stderr``: 100,000 of
+    them, Python's generator seeded with 0, 1, … for a thousand each), so that the error is too.
+    """
+    import numpy as np
+
+    values = np.array(log_likelihoods, dtype=np.float64)
+    n = len(values)
+    if not n:
+        return Metric(name, math.nan)
+    value = math.exp(-math.fsum(log_likelihoods) / n)
+    if n == 1:
+        return Metric(name, value)
+    drawn: list[float] = []
+    for seed in range(_DRAWS // 1000):
+        generator = np.random.RandomState([seed])  # seeded by an array, as Python's is
+        for _ in range(1000):
+            picked = (generator.random_sample(n) * n).astype(np.intp)
+            drawn.append(math.exp(-values[picked].mean()))
+    middle = math.fsum(drawn) / len(drawn)
+    stderr = math.sqrt(math.fsum((x - middle) ** 2 for x in drawn) / (len(drawn) - 1))
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return Metric(name, value, stderr, float(low), float(high))

@@ -8,6 +8,7 @@ from zoo.nn.patches import PatchEmbedding, patchify, resample_grid, unpatchify
 from zoo.nn.rotary import Rotary
 from zoo.nn.segments import Segments
 from zoo.nn.source import SourceState
+from zoo.nn.tree import TokenTree
 
 __all__ = [
     "Attention",
@@ -21,6 +22,7 @@ __all__ = [
     "Rotary",
     "Segments",
     "SourceState",
+    "TokenTree",
     "activation",
     "attend",
     "patchify",

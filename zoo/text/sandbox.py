@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import wraps
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from jinja2 import nodes
@@ -44,13 +45,19 @@ class RefusedError(TemplateError):
 class Sandbox(ImmutableSandboxedEnvironment):
     """An environment that renders one template as transformers does, within a budget.
 
+    Args:
+        source: The template.
+        filters: Of the caller's, for texts.
+
     Raises:
         TemplateError: The template is no Jinja, or spends too much before it runs.
     """
 
     intercepted_binops = frozenset(["+", "*", "**", "%"])
 
-    def __init__(self, source: str) -> None:
+    def __init__(
+        self, source: str, filters: Mapping[str, Callable[[str], str]] = MappingProxyType({})
+    ) -> None:
         self._left = _ALLOWANCE
         super().__init__(
             trim_blocks=True,
@@ -59,6 +66,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             finalize=self._spend,
         )
         self.filters["tojson"] = _to_json
+        self.filters |= filters
         for name, function in self.filters.items():
             self.filters[name] = self._guarded(name, function)
         for name, test in self.tests.items():

@@ -35,13 +35,52 @@ class Spec:
 
 
 TASKS = {
+    "language-modeling": Task(frozenset({"text"}), frozenset({"original"})),
+    "multiple-choice": Task(
+        frozenset({"answer"}),
+        frozenset({"context", "choices", "contexts", "continuation", "group"}),
+    ),
     "sentence-similarity": Task(frozenset({"first", "second", "score"})),
     "text-classification": Task(frozenset({"text", "label"})),
+    "word-prediction": Task(frozenset({"context", "word"})),
 }
 
 _HERE = "zoo.evaluation.protocols"
 
 PROTOCOLS = {
+    "log-likelihood": Spec(
+        f"{_HERE}.multiple_choice:MultipleChoice",
+        frozenset({"multiple-choice"}),
+        ("text-generation",),
+        "which choice is the most probable after its context",
+        frozenset({"delimiter"}),
+    ),
+    "pseudo-log-likelihood": Spec(
+        f"{_HERE}.pseudo_choice:PseudoChoice",
+        frozenset({"multiple-choice"}),
+        ("fill-mask",),
+        "which choice is the most probable, each of its tokens masked in turn",
+        frozenset({"delimiter", "within_word"}),
+    ),
+    "last-word": Spec(
+        f"{_HERE}.last_word:LastWord",
+        frozenset({"word-prediction"}),
+        ("text-generation",),
+        "whether each token of the word is the most probable",
+    ),
+    "perplexity": Spec(
+        f"{_HERE}.perplexity:Perplexity",
+        frozenset({"language-modeling"}),
+        ("text-generation",),
+        "how probable whole texts are, in windows that do not overlap",
+    ),
+    "pseudo-perplexity": Spec(
+        f"{_HERE}.pseudo_perplexity:PseudoPerplexity",
+        frozenset({"language-modeling"}),
+        ("fill-mask",),
+        "how probable each token of texts is when it is masked",
+        frozenset({"within_word"}),
+    ),
     "cosine": Spec(
         f"{_HERE}.cosine:Cosine",
         frozenset({"sentence-similarity"}),

@@ -38,7 +38,7 @@ class Nearest:
         self.instruments = {"text": TextVectors(setup.model)}
         self.prompts: dict[str, Any] = {"sentences": sentences}
         # Asked here and not of each sample, which would all have the same questions.
-        each = [F.normalize(torch.stack([*vectors.ask(row)]).double(), dim=1) for row in sentences]
+        each = [F.normalize(setup.model.embed(row).double(), dim=1) for row in sentences]
         self._vectors = F.normalize(torch.stack(each).mean(dim=0), dim=1)  # (K, C)
         if not self._vectors.isfinite().all():
             raise CheckpointError(
