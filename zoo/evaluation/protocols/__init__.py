@@ -42,6 +42,7 @@ TASKS = {
     ),
     "sentence-similarity": Task(frozenset({"first", "second", "score"})),
     "text-classification": Task(frozenset({"text", "label"})),
+    "translation": Task(frozenset({"source", "target"})),
     "word-prediction": Task(frozenset({"context", "word"})),
 }
 
@@ -114,5 +115,12 @@ PROTOCOLS = {
         ("text-classification",),
         "the most probable of the checkpoint's own classes",
         frozenset({"labels"}),
+    ),
+    "generation": Spec(
+        f"{_HERE}.generation:Translation",
+        frozenset({"translation"}),
+        ("translation", "text-generation"),
+        "how near the model's translations come to people's",
+        frozenset({"to", "num_beams", "length_penalty", "max_new_tokens", "template", "tokenize"}),
     ),
 }
