@@ -62,6 +62,19 @@ class Placed(str):
 
 
 @dataclass(frozen=True)
+class Draw:
+    """A test set that is drawn from a corpus without one.
+
+    Of the rows that differ in ``distinct`` columns the first counts, in the corpus's order; from
+    them Python's ``random.Random(seed).sample`` draws ``rows``.
+    """
+
+    rows: int
+    distinct: tuple[str, ...]
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class Source:
     """Where the samples of one split are.
 
@@ -75,6 +88,7 @@ class Source:
         revision: Its commit.
         split: What the repository calls the split.
         rows: The part of the rows that counts, as Python slices them: ``(start, stop)``.
+        draw: So many rows are drawn from those that differ: how many, in which columns.
         unit: What a row of a text file is: a ``line``, or a ``page`` under a heading of WikiText's,
             `` = Title = ``.
         group: A column. Rows in a line that have the same there become one, whose other columns are
@@ -94,6 +108,7 @@ class Source:
     group: str = ""
     picture: str = ""
     pictures: tuple[str, ...] = ()
+    draw: Draw | None = None
 
 
 Form = Mapping[str, Any]  # Any: a Placed, or a list of them
@@ -256,6 +271,18 @@ _SOURCE = Record(
             Text(r"-?\d*:-?\d*", 'a slice in quotes, such as "0:1000"'),
             "The part that counts, as Python slices.",
         ),
+        "draw": Field(
+            Record(
+                {
+                    "rows": Field(Integer(1), "How many.", required=True),
+                    "distinct": Field(
+                        ListOf(_COLUMN, 1), "Rows differ in these columns.", required=True
+                    ),
+                    "seed": Field(Integer(0), "Of Python's generator, by default 0."),
+                }
+            ),
+            "Draw a test set from a corpus that has none.",
+        ),
         "unit": Field(Choice(("line", "page")), "What a row of a text file is."),
         "group": Field(_COLUMN, "A column whose equal values make rows one."),
         "picture": Field(_COLUMN, "A column with names of pictures."),
@@ -304,8 +331,13 @@ def _source(values: Mapping[str, Any]) -> Source:
         columns=tuple(values.get("columns", ())),
         pictures=tuple(values.get("pictures", ())),
         rows=(int(start) if start else None, int(stop) if stop else None),
+        draw=_draw(values["draw"]) if "draw" in values else None,
         **texts,
     )
+
+
+def _draw(values: Mapping[str, Any]) -> Draw:
+    return Draw(values["rows"], tuple(values["distinct"]), values.get("seed", 0))
 
 
 def _agree(values: Mapping[str, Any], root: Table, report: Report) -> None:

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from zoo.errors import InputError, UsageError
-from zoo.evaluation.benchmark import Benchmark, Source
+from zoo.evaluation.benchmark import Benchmark, Draw, Source
 from zoo.evaluation.pictures import class_folders, idx, is_archive, named_pictures
 from zoo.rows import Fields, read_rows
 
@@ -47,8 +48,34 @@ def open_rows(benchmark: Benchmark, split: str, data: Path | None) -> Rows:
         rows = _grouped(rows, source.group)
     if source.pictures:
         rows = _illustrated(rows, source, data, benchmark.name)
+    if source.draw is not None:
+        rows = iter(_drawn(rows, source.draw))
     start, stop = source.rows
     return iter([*rows][start:stop]) if (start, stop) != (None, None) else rows
+
+
+def _drawn(rows: Rows, draw: Draw) -> list[tuple[str, Fields]]:
+    """A test set out of a corpus.
+
+    Raises:
+        InputError: A row lacks a column, or there are fewer rows than are to be drawn.
+    """
+    import random
+
+    different: dict[tuple[Any, ...], tuple[str, Fields]] = {}
+    for place, row in rows:
+        try:
+            key = tuple(row[column] for column in draw.distinct)
+        except KeyError as error:
+            raise InputError(
+                f"{place}: no column {error}; there are {', '.join(map(str, row))}"
+            ) from error
+        different.setdefault(key, (place, row))
+    if len(different) < draw.rows:
+        raise InputError(
+            f"expected {draw.rows} different rows or more to draw from, came {len(different)}"
+        )
+    return random.Random(draw.seed).sample([*different.values()], draw.rows)
 
 
 def _find(benchmark: Benchmark, source: Source, data: Path) -> Path | dict[str, Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ class Template:
     """Jinja out of a benchmark's file, ready to be filled."""
 
     def __init__(self, text: Placed) -> None:
-        from jinja2 import TemplateError
+        from jinja2 import StrictUndefined, TemplateError
 
         from zoo.text.sandbox import Sandbox
 
@@ -34,6 +35,7 @@ class Template:
             self._sandbox = Sandbox(text, FILTERS)
         except TemplateError as error:
             raise RegistryError(f"{text.place}: the template is no Jinja: {error}") from error
+        self._sandbox.undefined = StrictUndefined  # a row without the column has no empty one
 
     def fill(self, values: Mapping[str, Any], place: str) -> str:
         """Render with these values, of the row that stands in ``place``.
@@ -216,9 +218,12 @@ def number_of(sample: Sample, name: str) -> float:
     """
     value = sample.fields[name]
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError) as error:
         raise InputError(f"{sample.place}: {name} is {value!r:.40}; expected a number") from error
+    if not math.isfinite(number):
+        raise InputError(f"{sample.place}: {name} is {value!r:.40}; expected a number")
+    return number
 
 
 def picture_of(sample: Sample) -> Pictured:

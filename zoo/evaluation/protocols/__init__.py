@@ -43,6 +43,8 @@ TASKS = {
         frozenset({"context", "choices", "contexts", "continuation", "group"}),
     ),
     "sentence-similarity": Task(frozenset({"first", "second", "score"})),
+    "text-classification": Task(frozenset({"text", "label"})),
+    "translation": Task(frozenset({"source", "target"})),
     "word-prediction": Task(frozenset({"context", "word"})),
 }
 
@@ -69,6 +71,13 @@ PROTOCOLS = {
         "which choice is the most probable after its context",
         frozenset({"delimiter"}),
     ),
+    "pseudo-log-likelihood": Spec(
+        f"{_HERE}.pseudo_choice:PseudoChoice",
+        frozenset({"multiple-choice"}),
+        ("fill-mask",),
+        "which choice is the most probable, each of its tokens masked in turn",
+        frozenset({"delimiter", "within_word"}),
+    ),
     "last-word": Spec(
         f"{_HERE}.last_word:LastWord",
         frozenset({"word-prediction"}),
@@ -81,10 +90,52 @@ PROTOCOLS = {
         ("text-generation",),
         "how probable whole texts are, in windows that do not overlap",
     ),
+    "pseudo-perplexity": Spec(
+        f"{_HERE}.pseudo_perplexity:PseudoPerplexity",
+        frozenset({"language-modeling"}),
+        ("fill-mask",),
+        "how probable each token of texts is when it is masked",
+        frozenset({"within_word"}),
+    ),
     "cosine": Spec(
         f"{_HERE}.cosine:Cosine",
         frozenset({"sentence-similarity"}),
         ("feature-extraction",),
         "the cosine of the sentences' vectors",
+    ),
+    "nli": Spec(
+        f"{_HERE}.nli:Inference",
+        frozenset({"text-classification"}),
+        ("zero-shot-classification",),
+        "the class whose sentence the text entails most",
+        frozenset({"template"}),
+    ),
+    "embedding": Spec(
+        f"{_HERE}.embedding:Nearest",
+        frozenset({"text-classification"}),
+        ("feature-extraction",),
+        "the class whose sentences' vector is nearest to the text's",
+        frozenset({"templates"}),
+    ),
+    "cloze": Spec(
+        f"{_HERE}.cloze:Cloze",
+        frozenset({"text-classification"}),
+        ("fill-mask",),
+        "the class whose word is most probable in a gap after the text",
+        frozenset({"template", "words"}),
+    ),
+    "own-classes": Spec(
+        f"{_HERE}.own_classes:TextHead",
+        frozenset({"text-classification"}),
+        ("text-classification",),
+        "the most probable of the checkpoint's own classes",
+        frozenset({"labels"}),
+    ),
+    "generation": Spec(
+        f"{_HERE}.generation:Translation",
+        frozenset({"translation"}),
+        ("translation", "text-generation"),
+        "how near the model's translations come to people's",
+        frozenset({"to", "num_beams", "length_penalty", "max_new_tokens", "template", "tokenize"}),
     ),
 }
