@@ -308,7 +308,7 @@ _DOCUMENT = Record(
             "A template or a column for each field of a sample.",
             required=True,
         ),
-        "classes": Field(_OneOrMore(_Word()), "The classes, as prompts call them."),
+        "classes": Field(ListOf(_Word(), 2, repeating=True), "The classes, as prompts call them."),
         "labels": Field(ListOf(_Word(), 2), "The classes, as the data calls them."),
         "protocols": Field(
             TableOf(_Setting(), Text(NAME, "a protocol's name")),
