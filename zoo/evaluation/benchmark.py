@@ -91,6 +91,10 @@ class Source:
         draw: So many rows are drawn from those that differ: how many, in which columns.
         unit: What a row of a text file is: a ``line``, or a ``page`` under a heading of WikiText's,
             `` = Title = ``.
+        group: A column. Rows in a line that have the same there become one, whose other columns are
+            lists.
+        picture: A column that names pictures, which ``pictures`` holds.
+        pictures: What the folder or archive of pictures may be called.
     """
 
     files: tuple[str | Mapping[str, str], ...] = ()
@@ -101,6 +105,9 @@ class Source:
     split: str = ""
     rows: tuple[int | None, int | None] = (None, None)
     unit: str = "line"
+    group: str = ""
+    picture: str = ""
+    pictures: tuple[str, ...] = ()
     draw: Draw | None = None
 
 
@@ -277,6 +284,9 @@ _SOURCE = Record(
             "Draw a test set from a corpus that has none.",
         ),
         "unit": Field(Choice(("line", "page")), "What a row of a text file is."),
+        "group": Field(_COLUMN, "A column whose equal values make rows one."),
+        "picture": Field(_COLUMN, "A column with names of pictures."),
+        "pictures": Field(ListOf(_FILE, 1), "Where these pictures are: a folder or an archive."),
     }
 )
 _DOCUMENT = Record(
@@ -298,7 +308,7 @@ _DOCUMENT = Record(
             "A template or a column for each field of a sample.",
             required=True,
         ),
-        "classes": Field(ListOf(_Word(), 2), "The classes, as prompts call them."),
+        "classes": Field(_OneOrMore(_Word()), "The classes, as prompts call them."),
         "labels": Field(ListOf(_Word(), 2), "The classes, as the data calls them."),
         "protocols": Field(
             TableOf(_Setting(), Text(NAME, "a protocol's name")),
@@ -312,13 +322,14 @@ _DOCUMENT = Record(
 def _source(values: Mapping[str, Any]) -> Source:
     texts = {
         name: values[name]
-        for name in ("hub", "config", "revision", "split", "unit")
+        for name in ("hub", "config", "revision", "split", "unit", "group", "picture")
         if name in values
     }
     start, stop = values.get("rows", ":").split(":")
     return Source(
         files=tuple(values.get("files", ())),
         columns=tuple(values.get("columns", ())),
+        pictures=tuple(values.get("pictures", ())),
         rows=(int(start) if start else None, int(stop) if stop else None),
         draw=_draw(values["draw"]) if "draw" in values else None,
         **texts,

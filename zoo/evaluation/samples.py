@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.errors import InputError, RegistryError
 from zoo.evaluation.benchmark import Benchmark, Form, Placed
 from zoo.evaluation.cleaning import FILTERS
+from zoo.evaluation.pictures import Pictured
 from zoo.evaluation.protocol import Content, Sample
 from zoo.rows import Fields
 
@@ -88,7 +89,9 @@ def hash_of(content: Content) -> str:
 def _plain(value: object) -> str:
     if isinstance(value, bytes):
         return "sha256:" + hashlib.sha256(value).hexdigest()
-    raise TypeError(f"a sample holds a {type(value).__name__}; expected texts, numbers or bytes")
+    if isinstance(value, Pictured):
+        return "sha256:" + value.sha256
+    raise TypeError(f"a sample holds a {type(value).__name__}; expected texts, numbers, pictures")
 
 
 def _fitting(benchmark: Benchmark, row: Fields, place: str) -> _Form:
@@ -221,6 +224,18 @@ def number_of(sample: Sample, name: str) -> float:
     if not math.isfinite(number):
         raise InputError(f"{sample.place}: {name} is {value!r:.40}; expected a number")
     return number
+
+
+def picture_of(sample: Sample) -> Pictured:
+    """The field that is the picture.
+
+    Raises:
+        InputError: It is none.
+    """
+    value = sample.fields["picture"]
+    if not isinstance(value, Pictured):
+        raise InputError(f"{sample.place}: picture is {value!r:.40}; expected a picture")
+    return value
 
 
 def text_of(sample: Sample, name: str) -> str:

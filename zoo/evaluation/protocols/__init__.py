@@ -35,6 +35,8 @@ class Spec:
 
 
 TASKS = {
+    "image-classification": Task(frozenset({"picture", "label"})),
+    "image-text-retrieval": Task(frozenset({"picture", "captions"})),
     "language-modeling": Task(frozenset({"text"}), frozenset({"original"})),
     "multiple-choice": Task(
         frozenset({"answer"}),
@@ -49,6 +51,19 @@ TASKS = {
 _HERE = "zoo.evaluation.protocols"
 
 PROTOCOLS = {
+    "zero-shot": Spec(
+        f"{_HERE}.zero_shot:ZeroShot",
+        frozenset({"image-classification"}),
+        ("zero-shot-image-classification",),
+        "which class's sentences are nearest to the picture",
+        frozenset({"templates"}),
+    ),
+    "retrieval": Spec(
+        f"{_HERE}.retrieval:Retrieval",
+        frozenset({"image-text-retrieval"}),
+        ("zero-shot-image-classification",),
+        "whether a picture's captions are nearest to it, and it to them",
+    ),
     "log-likelihood": Spec(
         f"{_HERE}.multiple_choice:MultipleChoice",
         frozenset({"multiple-choice"}),
