@@ -95,6 +95,7 @@ class Source:
             lists.
         picture: A column that names pictures, which ``pictures`` holds.
         pictures: What the folder or archive of pictures may be called.
+        path: The file itself, where a file of rows is the benchmark.
     """
 
     files: tuple[str | Mapping[str, str], ...] = ()
@@ -109,6 +110,7 @@ class Source:
     picture: str = ""
     pictures: tuple[str, ...] = ()
     draw: Draw | None = None
+    path: Path | None = None
 
 
 Form = Mapping[str, Any]  # Any: a Placed, or a list of them

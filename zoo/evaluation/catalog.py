@@ -7,6 +7,7 @@ from pathlib import Path
 
 from zoo.distributions import EntryPoint, enabled, entry_points
 from zoo.errors import RegistryError, UsageError
+from zoo.evaluation.adhoc import benchmark_of, is_rows
 from zoo.evaluation.benchmark import Benchmark, read_benchmark
 
 GROUP = "zoo.benchmarks"
@@ -42,14 +43,17 @@ def benchmarks() -> dict[str, Benchmark]:
 
 
 def find_benchmark(name: str) -> Benchmark:
-    """The benchmark of this name, or in the file of this path.
+    """The benchmark of this name, or in the file of this path, or that a file of rows is.
 
     Raises:
         UsageError: There is none; the message suggests up to three.
         RegistryError: Its file breaks a rule.
+        InputError: Its rows cannot be read.
     """
     if name.endswith((".yaml", ".yml")):
         return read_benchmark(Path(name))
+    if is_rows(name):
+        return benchmark_of(Path(name))
     known = names()
     if name in known:
         return _read(known[name])

@@ -10,7 +10,7 @@ from typing import Any
 
 from zoo.errors import InputError, UsageError
 from zoo.evaluation.benchmark import Benchmark, Draw, Source
-from zoo.evaluation.pictures import class_folders, idx, is_archive, named_pictures
+from zoo.evaluation.pictures import class_folders, idx, is_archive, named_pictures, picture_at
 from zoo.rows import Fields, read_rows
 
 _MOST = 2**30  # bytes of a file in an archive
@@ -37,6 +37,7 @@ def open_rows(benchmark: Benchmark, split: str, data: Path | None) -> Rows:
     source = benchmark.data.get(split)
     if source is None:
         raise UsageError(f"{benchmark.name} has no data for {split!r}, which this protocol takes")
+    data = data or source.path
     if data is None:
         raise UsageError(
             f"{benchmark.name}: expected --data, the file or folder with "
@@ -48,6 +49,8 @@ def open_rows(benchmark: Benchmark, split: str, data: Path | None) -> Rows:
         rows = _grouped(rows, source.group)
     if source.pictures:
         rows = _illustrated(rows, source, data, benchmark.name)
+    if source.path is not None and benchmark.task == "image-classification":
+        rows = _located(rows, data.parent)
     if source.draw is not None:
         rows = iter(_drawn(rows, source.draw))
     start, stop = source.rows
@@ -176,6 +179,17 @@ def _illustrated(rows: Rows, source: Source, data: Path, name: str) -> Rows:
         if key not in pictures:
             raise InputError(f"{place}: {str(found)!r} has no picture {key!r}")
         yield place, {**row, source.picture: pictures[key]}
+
+
+def _located(rows: Rows, folder: Path) -> Rows:
+    """Put pictures where their paths are, which begin in a folder."""
+    for place, row in rows:
+        name = row["picture"]
+        if not isinstance(name, str) or not name:
+            raise InputError(f"{place}: picture is {name!r:.40}; expected a path")
+        if not (folder / name).is_file():
+            raise InputError(f"{place}: there is no picture {str(folder / name)!r}")
+        yield place, {**row, "picture": picture_at(folder / name)}
 
 
 def _joined(columns: Mapping[str, Rows]) -> Rows:
