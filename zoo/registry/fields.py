@@ -305,6 +305,7 @@ _REPORTED = Record(
         "metric": Field(Text(), "What was measured.", True),
         "value": Field(Number(), "The number as the source prints it.", True),
         "unit": Field(Text(), "The unit the source prints it in, such as %."),
+        "tolerance": Field(Number(), "How far `zoo eval --check` may be off, in that unit."),
         "source": Field(Text(), "URL or citation.", True),
         "protocol": Field(Text(), "How it was measured: split, shots, templates.", True),
     }
