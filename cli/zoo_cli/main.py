@@ -25,6 +25,7 @@ from zoo_cli import (
     output,
     plugins,
     registry,
+    results,
     run,
 )
 from zoo_cli.failures import described
@@ -44,6 +45,7 @@ app.command("pull", hidden=True)(models.download)
 app.command("run")(run.run)
 app.command("eval")(eval.evaluate)
 app.add_typer(benchmarks.app, name="benchmarks")
+app.add_typer(results.app, name="results")
 app.command("verify")(models.verify)
 app.add_typer(cache.app, name="cache")
 app.add_typer(plugins.app, name="plugins")

@@ -12,7 +12,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +26,9 @@ SCHEMA_VERSION = 1
 
 _RESULT = "result.json"
 _SAMPLES = "samples.jsonl"
+_NEEDED = frozenset(
+    ["model", "benchmark", "protocol", "method", "metric", "metrics", "samples", "failed", "provenance", "seconds", "finished"]
+)
 
 
 @dataclass(frozen=True)
@@ -109,14 +112,6 @@ def to_json(value: object) -> str:
     return json.dumps(without_nan(value), ensure_ascii=False, default=str)
 
 
-def runs(folder: Path) -> Iterator[Run]:
-    """The runs below a folder, oldest first; what is no run is passed over."""
-    if folder.is_dir():
-        for each in sorted(folder.iterdir()):
-            if not each.name.startswith(".") and (each / _RESULT).is_file():
-                yield open_run(each)
-
-
 def find_run(name: str, folder: Path) -> Run:
     """The run in the folder of this path, or of this name, or whose name has this in it.
 
@@ -156,7 +151,7 @@ def open_run(folder: Path) -> Run:
             f"{path}: of version {result['schema_version']}; this zoo reads {SCHEMA_VERSION}: "
             "upgrade zoo"
         )
-    missing = {"model", "benchmark", "metric", "metrics", "provenance"} - result.keys()
+    missing = _NEEDED - result.keys()
     if missing:
         raise InputError(f"{path}: lacks {', '.join(sorted(missing))}")
     return Run(folder, result)
