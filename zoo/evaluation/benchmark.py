@@ -75,6 +75,7 @@ class Source:
         revision: Its commit.
         split: What the repository calls the split.
         rows: The part of the rows that counts, as Python slices them: ``(start, stop)``.
+        documents: How lines of a text make a row; one makes a row unless given.
     """
 
     files: tuple[str | Mapping[str, str], ...] = ()
@@ -84,6 +85,7 @@ class Source:
     revision: str = ""
     split: str = ""
     rows: tuple[int | None, int | None] = (None, None)
+    documents: str = ""
 
 
 Form = Mapping[str, Any]  # Any: a Placed, or a list of them
@@ -246,6 +248,9 @@ _SOURCE = Record(
             Text(r"-?\d*:-?\d*", 'a slice in quotes, such as "0:1000"'),
             "The part that counts, as Python slices.",
         ),
+        "documents": Field(
+            Choice(("wiki",)), "How lines of a text make a row: by the titles of WikiText's pages."
+        ),
     }
 )
 _DOCUMENT = Record(
@@ -280,7 +285,9 @@ _DOCUMENT = Record(
 
 def _source(values: Mapping[str, Any]) -> Source:
     texts = {
-        name: values[name] for name in ("hub", "config", "revision", "split") if name in values
+        name: values[name]
+        for name in ("hub", "config", "revision", "split", "documents")
+        if name in values
     }
     start, stop = values.get("rows", ":").split(":")
     return Source(

@@ -58,6 +58,10 @@ def _find(benchmark: Benchmark, source: Source, data: Path) -> Path | dict[str, 
 
 def _read(found: Path | Mapping[str, Path], source: Source) -> Rows:
     if isinstance(found, Path):
+        if found.suffix.lower() == ".zip":
+            return _archived(found, source)
+        if source.documents == "wiki":
+            return _pages(_read_lines(found), source.columns[0] if source.columns else "page")
         return read_rows(str(found), _bytes(found), columns=source.columns or None)
     return _joined({column: _read_lines(path) for column, path in found.items()})
 
@@ -68,6 +72,43 @@ def _read_lines(path: Path) -> Rows:
     if name.lower().endswith(".gz"):
         return read_rows(f"{name[:-3]}.txt.gz", _bytes(path))
     return read_rows(f"{name}.txt", _bytes(path))
+
+
+def _archived(path: Path, source: Source) -> Rows:
+    """The rows of all files of an archive, by the files' names."""
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            files = {
+                info.filename: archive.read(info)
+                for info in archive.infolist()
+                if not info.is_dir()
+            }
+    except (zipfile.BadZipFile, OSError) as error:
+        raise InputError(f"{path}: no zip archive, or cut off: {error}") from error
+    for name, data in sorted(files.items()):
+        yield from read_rows(f"{path}/{name}", data, columns=source.columns or None)
+
+
+def _pages(lines: Rows, column: str) -> Rows:
+    """WikiText's pages, each from a title ``= Title =`` to the next.
+
+    As EleutherAI/wikitext_document_level splits them, by which lm-evaluation-harness measures.
+    """
+    page: list[str] = []
+    start = ""
+    for place, line in lines:
+        text = next(iter(line.values()))
+        marks = text.replace("= = =", "===").replace("= =", "==").strip()
+        if marks.startswith("= ") and marks.endswith(" ="):
+            if "".join(page).strip():
+                yield start, {column: "\n".join(page)}
+            page = []
+        start = start if page else place
+        page.append(text)
+    if "".join(page).strip():
+        yield start, {column: "\n".join([*page, ""])}
 
 
 def _joined(columns: Mapping[str, Rows]) -> Rows:

@@ -11,9 +11,11 @@ from typing import Any
 from zoo.errors import InputError, RegistryError
 from zoo.evaluation.benchmark import Benchmark, Form, Placed
 from zoo.evaluation.protocol import Content, Sample
+from zoo.evaluation.text_filters import FILTERS
 from zoo.rows import Fields
 
 _COLUMN = re.compile(r"\w+")
+_EXPRESSION = re.compile(r"\{\{-?((?:(?!\}\}|\{\{).)*?)-?\}\}", re.DOTALL)
 
 
 class Template:
@@ -26,9 +28,12 @@ class Template:
 
         self._text = text
         try:
-            self._sandbox = Sandbox(text)
+            self._sandbox = Sandbox(self._program(), FILTERS)
         except TemplateError as error:
             raise RegistryError(f"{text.place}: the template is no Jinja: {error}") from error
+
+    def _program(self) -> str:
+        return self._text
 
     def fill(self, values: Mapping[str, Any], place: str) -> str:
         """Render with these values, of the row that stands in ``place``.
@@ -52,6 +57,26 @@ class Template:
                 f"{self._text.place}: the template {self._text!r:.60} fails on {place}: "
                 f"{type(error).__name__}: {error}"
             ) from error
+
+
+class Expression(Template):
+    """A template that is one expression, such as ``{{ choices.text }}``: a value, no text.
+
+    What it comes to is what JSON can hold: a list of texts, a number.
+    """
+
+    def _program(self) -> str:
+        return f"{{{{ ({_expression(self._text)}) | tojson }}}}"
+
+    def value(self, values: Mapping[str, Any], place: str) -> Any:  # noqa: ANN401 (any value)
+        """What the expression comes to; errors are those of `fill`."""
+        return json.loads(self.fill(values, place))
+
+
+def _expression(text: str) -> str | None:
+    """What stands between the braces of a template that is nothing else."""
+    found = _EXPRESSION.fullmatch(text.strip())
+    return found[1] if found else None
 
 
 def read_samples(
@@ -113,13 +138,15 @@ def _parse(value: Any) -> Any:  # noqa: ANN401 (a template, a column, or a list 
     if isinstance(value, list):
         return [_parse(each) for each in value]
     if isinstance(value, Placed) and not _COLUMN.fullmatch(value):
-        return Template(value)
+        return Template(value) if _expression(value) is None else Expression(value)
     return value
 
 
 def _value(parsed: Any, row: Fields, place: str) -> Any:  # noqa: ANN401 (what the row holds)
     if isinstance(parsed, list):
         return [_value(each, row, place) for each in parsed]
+    if isinstance(parsed, Expression):
+        return parsed.value(row, place)
     if isinstance(parsed, Template):
         return parsed.fill(row, place)
     if isinstance(parsed, Placed):
@@ -140,10 +167,10 @@ def _columns(values: Iterable[Any]) -> Iterator[str]:
         elif isinstance(value, Placed) and _COLUMN.fullmatch(value):
             yield str(value)
         elif isinstance(value, Placed):
+            environment = Environment(autoescape=False)
+            environment.filters.update(FILTERS)
             try:
-                yield from meta.find_undeclared_variables(
-                    Environment(autoescape=False).parse(value)
-                )
+                yield from meta.find_undeclared_variables(environment.parse(value))
             except TemplateSyntaxError as error:
                 raise RegistryError(f"{value.place}: the template is no Jinja: {error}") from error
 

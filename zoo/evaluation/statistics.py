@@ -39,6 +39,69 @@ def proportion(name: str, hits: Sequence[bool]) -> Metric:
     return Metric(name, p, plain.stderr, centre - half, centre + half)
 
 
+def mean_of_groups(name: str, groups: Sequence[Metric]) -> Metric:
+    """The mean of k groups' means, each counting alike: its standard error is √(Σ s²) / k."""
+    k = len(groups)
+    value = math.fsum(group.value for group in groups) / k
+    errors = [group.stderr for group in groups if group.stderr is not None]
+    if len(errors) < k:
+        return Metric(name, value)
+    stderr = math.sqrt(math.fsum(each**2 for each in errors)) / k
+    return Metric(name, value, stderr, value - _Z * stderr, value + _Z * stderr)
+
+
+# What lm-evaluation-harness draws for a perplexity, in series that have a seed each.
+_SERIES, _DRAWS = 100, 1000
+
+
+def perplexity(name: str, log_likelihoods: Sequence[float]) -> Metric:
+    """The exponential of the mean of -x, with the standard error of 100,000 bootstrap draws.
+
+    The draws are those of lm-evaluation-harness, from Python's own generator with the seeds 0 to
+    99, so that its standard error is found again; the interval is the normal one of the logarithm.
+    """
+    n = len(log_likelihoods)
+    plain = mean(name, [-each for each in log_likelihoods])
+    if not math.isfinite(plain.value) or plain.stderr is None:
+        return Metric(name, _exp(plain.value))
+    half = _Z * plain.stderr
+    return Metric(
+        name,
+        _exp(plain.value),
+        _bootstrapped(log_likelihoods, n),
+        _exp(plain.value - half),
+        _exp(plain.value + half),
+    )
+
+
+def _bootstrapped(log_likelihoods: Sequence[float], n: int) -> float:
+    """The standard deviation of the perplexities of draws with replacement."""
+    import random
+
+    import numpy as np
+
+    values = np.asarray(log_likelihoods)
+    found = np.empty(_SERIES * _DRAWS)
+    for seed in range(_SERIES):
+        # numpy has the same generator as Python, and makes fractions of it in the same way.
+        _, state, _ = random.Random(seed).getstate()
+        generator = np.random.RandomState()
+        key = np.array(state[:-1], dtype=np.uint32)
+        generator.set_state(("MT19937", key, state[-1], 0, 0.0))
+        for draw in range(_DRAWS):
+            chosen = (generator.random_sample(n) * n).astype(np.intp)
+            found[seed * _DRAWS + draw] = values[chosen].mean()
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.exp(-found).std(ddof=1))
+
+
+def _exp(value: float) -> float:
+    try:
+        return math.exp(value)
+    except OverflowError:  # the perplexity of a model that is sure of the wrong
+        return math.inf
+
+
 def spearman(name: str, first: Sequence[float], second: Sequence[float]) -> Metric:
     """Spearman's correlation of ranks, ties sharing their mean rank; with Fisher's interval.
 

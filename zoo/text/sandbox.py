@@ -44,13 +44,19 @@ class RefusedError(TemplateError):
 class Sandbox(ImmutableSandboxedEnvironment):
     """An environment that renders one template as transformers does, within a budget.
 
+    Args:
+        source: The template.
+        filters: Further functions of a value that it may use.
+
     Raises:
         TemplateError: The template is no Jinja, or spends too much before it runs.
     """
 
     intercepted_binops = frozenset(["+", "*", "**", "%"])
 
-    def __init__(self, source: str) -> None:
+    def __init__(
+        self, source: str, filters: Mapping[str, Callable[[str], str]] | None = None
+    ) -> None:
         self._left = _ALLOWANCE
         super().__init__(
             trim_blocks=True,
@@ -59,6 +65,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             finalize=self._spend,
         )
         self.filters["tojson"] = _to_json
+        self.filters.update(filters or {})
         for name, function in self.filters.items():
             self.filters[name] = self._guarded(name, function)
         for name, test in self.tests.items():

@@ -35,7 +35,13 @@ class Spec:
 
 
 TASKS = {
+    "language-modeling": Task(frozenset({"text"}), frozenset({"original"})),
+    "multiple-choice": Task(
+        frozenset({"choices", "answer"}), frozenset({"context", "continuation", "group"})
+    ),
     "sentence-similarity": Task(frozenset({"first", "second", "score"})),
+    "text-classification": Task(frozenset({"text", "label"})),
+    "word-prediction": Task(frozenset({"context", "word"})),
 }
 
 _HERE = "zoo.evaluation.protocols"
@@ -46,5 +52,24 @@ PROTOCOLS = {
         frozenset({"sentence-similarity"}),
         ("feature-extraction",),
         "the cosine of the sentences' vectors",
+    ),
+    "log-likelihood": Spec(
+        f"{_HERE}.log_likelihood:LogLikelihood",
+        frozenset({"multiple-choice", "text-classification"}),
+        ("text-generation",),
+        "the choice that is most probable after the context",
+        frozenset({"context", "words", "delimiter"}),
+    ),
+    "last-word": Spec(
+        f"{_HERE}.last_word:LastWord",
+        frozenset({"word-prediction"}),
+        ("text-generation",),
+        "whether each token of the word is the most probable, and the word's perplexity",
+    ),
+    "rolling": Spec(
+        f"{_HERE}.rolling:Rolling",
+        frozenset({"language-modeling"}),
+        ("text-generation",),
+        "the perplexity of whole texts: for each word, byte and token",
     ),
 }
