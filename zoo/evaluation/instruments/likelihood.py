@@ -71,11 +71,12 @@ class ContinuationLikelihoods:
 
 
 class TextLikelihoods:
-    """How probable whole texts are, read in windows that do not overlap.
+    """How probable whole texts are, read in windows.
 
     Every token is scored once. A window's first token is predicted from the last one of the window
-    before, and the text's first from the token that texts begin with. The answer is the sum of
-    log-probabilities (nats) and the number of tokens.
+    before, and the text's first from the token that texts begin with; the last window begins
+    earlier, so that it is as long as the others, and scores what they have not. The answer is the
+    sum of log-probabilities (nats) and the number of tokens.
     """
 
     def __init__(self, model: Model) -> None:
@@ -104,8 +105,8 @@ class TextLikelihoods:
         size = self._scorer.max_length or _WINDOW
         spans = []
         for start in range(0, len(tokens) - 1, size):
-            window = tokens[start : start + size + 1]
-            spans.append(Span(window, len(window) - 1))
+            stop = min(start + size + 1, len(tokens))
+            spans.append(Span(tokens[max(0, stop - size - 1) : stop], stop - start - 1))
         return spans
 
 

@@ -3,8 +3,8 @@
 One sum of log-probabilities has several perplexities, by what it is divided by, and published ones
 are often compared though they are not of one kind; so all are here. Words are counted as they stand
 between spaces, words and bytes in the ``original`` of a text where that is another: WikiText is
-scored detokenised, and counted as it was published. As lm-evaluation-harness does, in windows that
-do not overlap: see `zoo.evaluation.instruments.likelihood`.
+scored detokenised, and counted as it was published. Texts are read as lm-evaluation-harness reads
+them: see `zoo.evaluation.instruments.likelihood.TextLikelihoods`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from zoo.evaluation.samples import text_of
 class Rolling:
     """The log-likelihood of each text."""
 
-    method = "log-likelihood of whole texts, in windows that do not overlap"
+    method = "log-likelihood of whole texts, each token scored once"
 
     def __init__(self, setup: Setup) -> None:
         self.instruments = {"rolling": TextLikelihoods(setup.model)}
