@@ -39,8 +39,8 @@ CREATE TABLE IF NOT EXISTS results (
 ) WITHOUT ROWID;
 """
 
-# What ends the names of the files that say what a model computes, but for its tokenizer's.
-_COMPUTING = ("config.json", ".safetensors", ".bin")
+# What ends the names of a checkpoint's files that change no result.
+_SAYING_NOTHING = (".md", ".gitattributes")
 
 # The times of a file that has just been written may not show that it is written again, nanoseconds.
 _SETTLED = 2_000_000_000
@@ -146,7 +146,7 @@ class ResultCache:
         return tuple(
             self.content(path.resolve()).sha256
             for name, path in sorted(found.files.items())
-            if name.endswith(_COMPUTING)
+            if not name.endswith(_SAYING_NOTHING)
         )
 
     def get(self, model: str, hashes: Sequence[str]) -> dict[str, bytes]:

@@ -147,7 +147,8 @@ def read_rows(
     Args:
         name: Of the file, whose suffix says its format.
         data: Its bytes.
-        columns: Names of a table's columns, whose first line then is a row, or of a text's one.
+        columns: Names of a table's columns, whose first line then is a row. With several of them,
+            ``.txt`` is a table too, as ``.tsv`` is.
 
     Raises:
         InputError: It is not of its format, or of none that can be read.
@@ -159,6 +160,8 @@ def read_rows(
     suffix = "." + inner.rpartition(".")[2].lower()
     if suffix == ".parquet":
         require_pyarrow()
+    if suffix == ".txt" and columns is not None and len(columns) > 1:
+        suffix = ".tsv"
     if suffix in _TABLES:
         yield from _TABLES[suffix](name, data, columns)
     elif suffix in READERS:

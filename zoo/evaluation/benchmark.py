@@ -60,9 +60,22 @@ class Placed(str):
         placed.place = place
         return placed
 
-    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]  # a str has no place
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]  # str has no place
         """What a copy is made of."""
         return str(self), self.place
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A test set that is drawn from a corpus without one.
+
+    Of the rows that differ in ``distinct`` columns the first counts, in the corpus's order; from
+    them Python's ``random.Random(seed).sample`` draws ``rows``.
+    """
+
+    rows: int
+    distinct: tuple[str, ...]
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,8 +93,14 @@ class Source:
         revision: Its commit.
         split: What the repository calls the split.
         rows: The part of the rows that counts, as Python slices them: ``(start, stop)``.
+        draw: So many rows are drawn from those that differ: how many, in which columns.
         unit: What a row of a text file is: a ``line``, or a ``page`` under a heading of WikiText's,
             `` = Title = ``.
+        group: A column. Rows in a line that have the same there become one, whose other columns are
+            lists.
+        picture: A column that names pictures, which ``pictures`` holds.
+        pictures: What the folder or archive of pictures may be called.
+        path: The file itself, where a file of rows is the benchmark.
     """
 
     files: tuple[str | Mapping[str, str], ...] = ()
@@ -93,6 +112,11 @@ class Source:
     split: str = ""
     rows: tuple[int | None, int | None] = (None, None)
     unit: str = "line"
+    group: str = ""
+    picture: str = ""
+    pictures: tuple[str, ...] = ()
+    draw: Draw | None = None
+    path: Path | None = None
 
 
 Form = Mapping[str, Any]  # Any: a Placed, or a list of them
@@ -259,7 +283,22 @@ _SOURCE = Record(
             Text(r"-?\d*:-?\d*", 'a slice in quotes, such as "0:1000"'),
             "The part that counts, as Python slices.",
         ),
+        "draw": Field(
+            Record(
+                {
+                    "rows": Field(Integer(1), "How many.", required=True),
+                    "distinct": Field(
+                        ListOf(_COLUMN, 1), "Rows differ in these columns.", required=True
+                    ),
+                    "seed": Field(Integer(0), "Of Python's generator, by default 0."),
+                }
+            ),
+            "Draw a test set from a corpus that has none.",
+        ),
         "unit": Field(Choice(("line", "page")), "What a row of a text file is."),
+        "group": Field(_COLUMN, "A column whose equal values make rows one."),
+        "picture": Field(_COLUMN, "A column with names of pictures."),
+        "pictures": Field(ListOf(_FILE, 1), "Where these pictures are: a folder or an archive."),
     }
 )
 _DOCUMENT = Record(
@@ -281,7 +320,7 @@ _DOCUMENT = Record(
             "A template or a column for each field of a sample.",
             required=True,
         ),
-        "classes": Field(ListOf(_Word(), 2), "The classes, as prompts call them."),
+        "classes": Field(ListOf(_Word(), 2, repeating=True), "The classes, as prompts call them."),
         "labels": Field(ListOf(_Word(), 2), "The classes, as the data calls them."),
         "protocols": Field(
             TableOf(_Setting(), Text(NAME, "a protocol's name")),
@@ -295,16 +334,22 @@ _DOCUMENT = Record(
 def _source(values: Mapping[str, Any]) -> Source:
     texts = {
         name: values[name]
-        for name in ("beside", "hub", "config", "revision", "split", "unit")
+        for name in ("beside", "hub", "config", "revision", "split", "unit", "group", "picture")
         if name in values
     }
     start, stop = values.get("rows", ":").split(":")
     return Source(
         files=tuple(values.get("files", ())),
         columns=tuple(values.get("columns", ())),
+        pictures=tuple(values.get("pictures", ())),
         rows=(int(start) if start else None, int(stop) if stop else None),
+        draw=_draw(values["draw"]) if "draw" in values else None,
         **texts,
     )
+
+
+def _draw(values: Mapping[str, Any]) -> Draw:
+    return Draw(values["rows"], tuple(values["distinct"]), values.get("seed", 0))
 
 
 def _agree(values: Mapping[str, Any], root: Table, report: Report) -> None:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from zoo.distributions import EntryPoint, enabled, entry_points
 from zoo.errors import RegistryError, UsageError
+from zoo.evaluation.adhoc import benchmark_of, is_rows
 from zoo.evaluation.benchmark import Benchmark, read_benchmark
 from zoo.plugins import BENCHMARKS
 
@@ -59,14 +60,17 @@ def benchmarks() -> dict[str, Benchmark]:
 
 
 def find_benchmark(name: str) -> Benchmark:
-    """The benchmark of this name, or in the file of this path.
+    """The benchmark of this name, or in the file of this path, or that a file of rows is.
 
     Raises:
         UsageError: There is none; the message suggests up to three.
         RegistryError: Its file breaks a rule, or two distributions bring it.
+        InputError: Its rows cannot be read.
     """
     if name.endswith((".yaml", ".yml")):
         return read_benchmark(Path(name))
+    if is_rows(name):
+        return benchmark_of(Path(name))
     owners = _owners()
     if name not in owners:
         raise UsageError(f"no benchmark named {name!r}; {_suggestion(name, owners)}")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from zoo.errors import InputError, UsageError
-from zoo.evaluation.benchmark import Benchmark, Source
+from zoo.evaluation.benchmark import Benchmark, Draw, Source
+from zoo.evaluation.pictures import class_folders, idx, is_archive, named_pictures, picture_at
 from zoo.rows import Fields, read_rows
 
 _MOST = 2**30  # bytes of a file in an archive
@@ -35,20 +38,55 @@ def open_rows(benchmark: Benchmark, split: str, data: Path | None) -> Rows:
     source = benchmark.data.get(split)
     if source is None:
         raise UsageError(f"{benchmark.name} has no data for {split!r}, which this protocol takes")
+    data = data or source.path
     if data is None and source.beside:
-        return _cut(_read(_beside(benchmark, source), source), source)
+        return _cut(_read(_beside(benchmark, source), source, of_classes=False), source)
     if data is None:
         raise UsageError(
             f"{benchmark.name}: expected --data, the file or folder with "
             f"{_names(source) or 'its rows'}"
         )
-    return _cut(_read(_find(benchmark, source, data), source), source)
+    found = _find(benchmark, source, data)
+    rows = _read(found, source, of_classes=benchmark.task == "image-classification")
+    if source.group:
+        rows = _grouped(rows, source.group)
+    if source.pictures:
+        rows = _illustrated(rows, source, data, benchmark.name)
+    if source.path is not None and benchmark.task == "image-classification":
+        rows = _located(rows, data.parent)
+    if source.draw is not None:
+        rows = iter(_drawn(rows, source.draw))
+    return _cut(rows, source)
 
 
 def _cut(rows: Rows, source: Source) -> Rows:
     """The part of the rows that counts."""
     start, stop = source.rows
     return iter([*rows][start:stop]) if (start, stop) != (None, None) else rows
+
+
+def _drawn(rows: Rows, draw: Draw) -> list[tuple[str, Fields]]:
+    """A test set out of a corpus.
+
+    Raises:
+        InputError: A row lacks a column, or there are fewer rows than are to be drawn.
+    """
+    import random
+
+    different: dict[tuple[Any, ...], tuple[str, Fields]] = {}
+    for place, row in rows:
+        try:
+            key = tuple(row[column] for column in draw.distinct)
+        except KeyError as error:
+            raise InputError(
+                f"{place}: no column {error}; there are {', '.join(map(str, row))}"
+            ) from error
+        different.setdefault(key, (place, row))
+    if len(different) < draw.rows:
+        raise InputError(
+            f"expected {draw.rows} different rows or more to draw from, came {len(different)}"
+        )
+    return random.Random(draw.seed).sample([*different.values()], draw.rows)
 
 
 def _beside(benchmark: Benchmark, source: Source) -> Path:
@@ -71,6 +109,7 @@ def check_data(benchmark: Benchmark, split: str, data: Path | None) -> None:
         UsageError: There is no such file.
     """
     source = benchmark.data.get(split)
+    data = data or (source.path if source is not None else None)
     if source is not None and data is not None:
         _find(benchmark, source, data)
     elif source is None or not (source.hub or source.beside):
@@ -85,27 +124,36 @@ def _find(benchmark: Benchmark, source: Source, data: Path) -> Path | dict[str, 
         raise UsageError(f"there is no file or folder {str(data)!r}")
     for folder in (data, data / benchmark.name):
         for names in source.files:
-            if isinstance(names, str) and (folder / names).is_file():
+            if isinstance(names, str) and (folder / names).exists():
                 return folder / names
             if isinstance(names, Mapping):
                 paths = {column: folder / name for column, name in names.items()}
                 if all(path.is_file() for path in paths.values()):
                     return paths
+    if benchmark.task == "image-classification" and any(each.is_dir() for each in data.iterdir()):
+        return data
     raise UsageError(f"{str(data)!r} has no {_names(source)}, which {benchmark.name} reads")
 
 
-def _read(found: Path | Mapping[str, Path], source: Source) -> Rows:
+def _read(found: Path | Mapping[str, Path], source: Source, *, of_classes: bool) -> Rows:
     if isinstance(found, Path):
+        if of_classes and (found.is_dir() or is_archive(found)):
+            return class_folders(found)
         if found.suffix.lower() == ".zip":
             return _members(found, source)
         rows = read_rows(str(found), _bytes(found), columns=source.columns or None)
         return _pages(rows) if source.unit == "page" else rows
-    return _joined({column: _read_lines(path) for column, path in found.items()})
+    return _joined({column: _read_column(path) for column, path in found.items()})
 
 
-def _read_lines(path: Path) -> Rows:
-    """A row a line, whatever the file is called: corpora end in the name of their language."""
+def _read_column(path: Path) -> Rows:
+    """A row a line, whatever the file is called: corpora end in the name of their language.
+
+    An IDX file holds pictures or numbers.
+    """
     name = str(path)
+    if "-ubyte" in path.name or path.name.endswith(".idx"):
+        return idx(path)
     if name.lower().endswith(".gz"):
         return read_rows(f"{name[:-3]}.txt.gz", _bytes(path))
     return read_rows(f"{name}.txt", _bytes(path))
@@ -142,6 +190,41 @@ def _pages(lines: Rows) -> Rows:
             page.append(line)
     if page:
         yield place, {"page": "\n".join(page)}
+
+
+def _grouped(rows: Rows, column: str) -> Rows:
+    """Neighbours with the same value in a column as one row, the others' values as lists."""
+    for value, group in groupby(rows, key=lambda each: each[1].get(column)):
+        members = [*group]
+        names = [name for name in members[0][1] if name != column]
+        lists = {name: [row.get(name) for _, row in members] for name in names}
+        yield members[0][0], {column: value, **lists}
+
+
+def _illustrated(rows: Rows, source: Source, data: Path, name: str) -> Rows:
+    """Put pictures where their names are."""
+    folders = [data, data / name] if data.is_dir() else [data.parent]
+    places = [folder / each for folder in folders for each in source.pictures]
+    found = next((each for each in places if each.exists()), None)
+    if found is None:
+        raise UsageError(f"{str(data)!r} has no {' or '.join(source.pictures)} with the pictures")
+    pictures = named_pictures(found)
+    for place, row in rows:
+        key = str(row.get(source.picture))
+        if key not in pictures:
+            raise InputError(f"{place}: {str(found)!r} has no picture {key!r}")
+        yield place, {**row, source.picture: pictures[key]}
+
+
+def _located(rows: Rows, folder: Path) -> Rows:
+    """Put pictures where their paths are, which begin in a folder."""
+    for place, row in rows:
+        name = row["picture"]
+        if not isinstance(name, str) or not name:
+            raise InputError(f"{place}: picture is {name!r:.40}; expected a path")
+        if not (folder / name).is_file():
+            raise InputError(f"{place}: there is no picture {str(folder / name)!r}")
+        yield place, {**row, "picture": picture_at(folder / name)}
 
 
 def _joined(columns: Mapping[str, Rows]) -> Rows:

@@ -88,9 +88,8 @@ def evaluate(
             raise UsageError(f"{name} is {number}; expected 1 or more")
     shards = shards or Shards()
     with shards.together():
-        name, spec = choose_protocol(model, benchmark, protocol)
-        settings = benchmark.protocols.get(name, {})
-        measurement = _import(spec)(Setup(model, benchmark, settings, seed))
+        name, measurement = _made_ready(model, benchmark, protocol, seed)
+        spec = PROTOCOLS[name]
         samples = [
             sample
             for split in spec.splits
@@ -127,7 +126,7 @@ def evaluate(
         confusion=None if confusion is None else vars(confusion),
         provenance={
             **provenance(model),
-            "benchmark": benchmark_facts(benchmark, settings),
+            "benchmark": benchmark_facts(benchmark, benchmark.protocols.get(name, {})),
             "data": data_fingerprint(samples),
             "prompts": measurement.prompts,
             "classes": list(benchmark.classes),
@@ -184,10 +183,8 @@ def suits(tasks: Sequence[str], benchmark: Benchmark, wanted: str | None = None)
     return any(not set(PROTOCOLS[name].needs).isdisjoint(tasks) for name in names)
 
 
-def choose_protocol(
-    model: Model, benchmark: Benchmark, wanted: str | None = None
-) -> tuple[str, Spec]:
-    """The protocol of this name, or the first of the benchmark's that suits the model.
+def suitable_protocols(model: Model, benchmark: Benchmark, wanted: str | None = None) -> list[str]:
+    """The protocol of this name, or those of the benchmark's that suit the model, first ones first.
 
     Raises:
         TaskError: The model can do nothing that the protocol, or any of them, needs.
@@ -200,14 +197,31 @@ def choose_protocol(
         )
     tasks = able(model)
     candidates = [wanted] if wanted is not None else [*benchmark.protocols]
-    for name in candidates:
-        if not set(PROTOCOLS[name].needs).isdisjoint(tasks):
-            return name, PROTOCOLS[name]
+    suitable = [name for name in candidates if not set(PROTOCOLS[name].needs).isdisjoint(tasks)]
+    if suitable:
+        return suitable
     needs = dict.fromkeys(need for name in candidates for need in PROTOCOLS[name].needs)
     raise TaskError(
         f"{model.entry.name} cannot be measured on {benchmark.name}, which takes a model that does "
         f"{' or '.join(needs)}; it can do {', '.join(tasks) or 'nothing'}"
     )
+
+
+def _made_ready(
+    model: Model, benchmark: Benchmark, wanted: str | None, seed: int
+) -> tuple[str, Measurement]:
+    """A protocol's name, and the protocol.
+
+    Of several that suit what the model does, those give way that find its classes to be others.
+    """
+    refused: list[TaskError] = []
+    for name in suitable_protocols(model, benchmark, wanted):
+        setup = Setup(model, benchmark, benchmark.protocols.get(name, {}), seed)
+        try:
+            return name, _import(PROTOCOLS[name])(setup)
+        except TaskError as error:
+            refused.append(error)
+    raise refused[0]
 
 
 def _import(spec: Spec) -> Callable[[Setup], Measurement]:

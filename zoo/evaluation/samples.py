@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.errors import InputError, RegistryError
 from zoo.evaluation.benchmark import Benchmark, Form, Placed
 from zoo.evaluation.cleaning import FILTERS
+from zoo.evaluation.pictures import Pictured
 from zoo.evaluation.protocol import Content, Sample
 from zoo.rows import Fields
 
@@ -24,7 +26,7 @@ class Template:
     """Jinja out of a benchmark's file, ready to be filled."""
 
     def __init__(self, text: Placed) -> None:
-        from jinja2 import TemplateError
+        from jinja2 import StrictUndefined, TemplateError
 
         from zoo.text.sandbox import Sandbox
 
@@ -33,6 +35,7 @@ class Template:
             self._sandbox = Sandbox(text, FILTERS)
         except TemplateError as error:
             raise RegistryError(f"{text.place}: the template is no Jinja: {error}") from error
+        self._sandbox.undefined = StrictUndefined  # a row without the column has no empty one
 
     def fill(self, values: Mapping[str, Any], place: str) -> str:
         """Render with these values, of the row that stands in ``place``.
@@ -86,7 +89,9 @@ def hash_of(content: Content) -> str:
 def _plain(value: object) -> str:
     if isinstance(value, bytes):
         return "sha256:" + hashlib.sha256(value).hexdigest()
-    raise TypeError(f"a sample holds a {type(value).__name__}; expected texts, numbers or bytes")
+    if isinstance(value, Pictured):
+        return "sha256:" + value.sha256
+    raise TypeError(f"a sample holds a {type(value).__name__}; expected texts, numbers, pictures")
 
 
 def _fitting(benchmark: Benchmark, row: Fields, place: str) -> _Form:
@@ -213,9 +218,24 @@ def number_of(sample: Sample, name: str) -> float:
     """
     value = sample.fields[name]
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError) as error:
         raise InputError(f"{sample.place}: {name} is {value!r:.40}; expected a number") from error
+    if not math.isfinite(number):
+        raise InputError(f"{sample.place}: {name} is {value!r:.40}; expected a number")
+    return number
+
+
+def picture_of(sample: Sample) -> Pictured:
+    """The field that is the picture.
+
+    Raises:
+        InputError: It is none.
+    """
+    value = sample.fields["picture"]
+    if not isinstance(value, Pictured):
+        raise InputError(f"{sample.place}: picture is {value!r:.40}; expected a picture")
+    return value
 
 
 def text_of(sample: Sample, name: str) -> str:

@@ -62,30 +62,44 @@ def zero_shot(
         )
     if "{}" not in template:
         raise UsageError(f"template {template!r} has no {{}} for the label")
-    head = require(loaded, TASK)
-    entailment, contradiction = _indices(loaded)
+    require(loaded, TASK)
+    entailment_and_contradiction(loaded)
     check_texts(texts)
     check_texts(labels, "label")
     if not texts:
         return []
-
-    def read(hidden: Tensor, batch: TokenBatch) -> Sequence[Tensor]:
-        return head(batch.first(hidden)).float().cpu().unbind()  # (classes,) each
-
     hypotheses = [template.replace("{}", label) for label in labels]
-    pairs = encode(loaded, list(product(texts, hypotheses)), read, batch_tokens=batch_tokens)
-    logits = torch.stack(pairs).unflatten(0, (len(texts), len(labels)))  # (n, K, classes)
+    pairs = judge(loaded, list(product(texts, hypotheses)), batch_tokens=batch_tokens)
+    logits = pairs.unflatten(0, (len(texts), len(labels)))  # (n, K, 2)
     if multi_label or len(labels) == 1:
-        scores = logits[:, :, [contradiction, entailment]].softmax(dim=2)[:, :, 1]
+        scores = logits.softmax(dim=2)[:, :, 0]
     else:
-        scores = logits[:, :, entailment].softmax(dim=1)  # (n, K)
+        scores = logits[:, :, 0].softmax(dim=1)  # (n, K)
     return [
         Classified(text, ranked(labels, row))
         for text, row in zip(texts, scores.tolist(), strict=True)
     ]
 
 
-def _indices(loaded: Loaded) -> tuple[int, int]:
+def judge(
+    loaded: Loaded, pairs: Sequence[tuple[str, str]], *, batch_tokens: int | None = None
+) -> Tensor:
+    """Logits of entailment and of contradiction for n pairs of a text and a hypothesis: (n, 2).
+
+    Raises:
+        InputError: A text or a hypothesis is empty, or a hypothesis leaves its text no room.
+        TaskError: The model is no classifier, or its classes do not say which is entailment.
+    """
+    head = require(loaded, TASK)
+    columns = entailment_and_contradiction(loaded)
+
+    def read(hidden: Tensor, batch: TokenBatch) -> Sequence[Tensor]:
+        return head(batch.first(hidden))[:, list(columns)].float().cpu().unbind()
+
+    return torch.stack(encode(loaded, pairs, read, batch_tokens=batch_tokens))
+
+
+def entailment_and_contradiction(loaded: Loaded) -> tuple[int, int]:
     """The classes that mean entailment and contradiction, as the checkpoint names them.
 
     Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from zoo.evaluation.instruments.reading import reading
 from zoo.evaluation.protocol import Answer, Failure
 from zoo.model import Model
 
@@ -13,7 +14,7 @@ class TextVectors:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self.facts = ("text vectors", 1, str(model.preprocessor.pooling))
+        self.facts = ("text vectors", 2, reading(model.preprocessor))
 
     def ask(self, contents: Sequence[str]) -> Sequence[Answer | Failure]:
         """Vectors of texts."""

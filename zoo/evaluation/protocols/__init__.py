@@ -35,24 +35,48 @@ class Spec:
 
 
 TASKS = {
+    "image-classification": Task(frozenset({"picture", "label"})),
+    "image-text-retrieval": Task(frozenset({"picture", "captions"})),
     "language-modeling": Task(frozenset({"text"}), frozenset({"original"})),
     "multiple-choice": Task(
         frozenset({"answer"}),
         frozenset({"context", "choices", "contexts", "continuation", "group"}),
     ),
     "sentence-similarity": Task(frozenset({"first", "second", "score"})),
+    "text-classification": Task(frozenset({"text", "label"})),
+    "translation": Task(frozenset({"source", "target"})),
     "word-prediction": Task(frozenset({"context", "word"})),
 }
 
 _HERE = "zoo.evaluation.protocols"
 
 PROTOCOLS = {
+    "zero-shot": Spec(
+        f"{_HERE}.zero_shot:ZeroShot",
+        frozenset({"image-classification"}),
+        ("zero-shot-image-classification",),
+        "which class's sentences are nearest to the picture",
+        frozenset({"templates"}),
+    ),
+    "retrieval": Spec(
+        f"{_HERE}.retrieval:Retrieval",
+        frozenset({"image-text-retrieval"}),
+        ("zero-shot-image-classification",),
+        "whether a picture's captions are nearest to it, and it to them",
+    ),
     "log-likelihood": Spec(
         f"{_HERE}.multiple_choice:MultipleChoice",
         frozenset({"multiple-choice"}),
         ("text-generation",),
         "which choice is the most probable after its context",
         frozenset({"delimiter"}),
+    ),
+    "pseudo-log-likelihood": Spec(
+        f"{_HERE}.pseudo_choice:PseudoChoice",
+        frozenset({"multiple-choice"}),
+        ("fill-mask",),
+        "which choice is the most probable, each of its tokens masked in turn",
+        frozenset({"delimiter", "within_word"}),
     ),
     "last-word": Spec(
         f"{_HERE}.last_word:LastWord",
@@ -66,10 +90,52 @@ PROTOCOLS = {
         ("text-generation",),
         "how probable whole texts are, in windows that do not overlap",
     ),
+    "pseudo-perplexity": Spec(
+        f"{_HERE}.pseudo_perplexity:PseudoPerplexity",
+        frozenset({"language-modeling"}),
+        ("fill-mask",),
+        "how probable each token of texts is when it is masked",
+        frozenset({"within_word"}),
+    ),
     "cosine": Spec(
         f"{_HERE}.cosine:Cosine",
         frozenset({"sentence-similarity"}),
         ("feature-extraction",),
         "the cosine of the sentences' vectors",
+    ),
+    "nli": Spec(
+        f"{_HERE}.nli:Inference",
+        frozenset({"text-classification"}),
+        ("zero-shot-classification",),
+        "the class whose sentence the text entails most",
+        frozenset({"template"}),
+    ),
+    "embedding": Spec(
+        f"{_HERE}.embedding:Nearest",
+        frozenset({"text-classification"}),
+        ("feature-extraction",),
+        "the class whose sentences' vector is nearest to the text's",
+        frozenset({"templates"}),
+    ),
+    "cloze": Spec(
+        f"{_HERE}.cloze:Cloze",
+        frozenset({"text-classification"}),
+        ("fill-mask",),
+        "the class whose word is most probable in a gap after the text",
+        frozenset({"template", "words"}),
+    ),
+    "own-classes": Spec(
+        f"{_HERE}.own_classes:TextHead",
+        frozenset({"text-classification"}),
+        ("text-classification",),
+        "the most probable of the checkpoint's own classes",
+        frozenset({"labels"}),
+    ),
+    "generation": Spec(
+        f"{_HERE}.generation:Translation",
+        frozenset({"translation"}),
+        ("translation", "text-generation"),
+        "how near the model's translations come to people's",
+        frozenset({"to", "num_beams", "length_penalty", "max_new_tokens", "template", "tokenize"}),
     ),
 }

@@ -29,9 +29,14 @@ class MultipleChoice:
     method = "log-likelihood of each choice after its context"
 
     def __init__(self, setup: Setup) -> None:
-        self.instruments: dict[str, Instrument] = {"log-likelihood": LogLikelihood(setup.model)}
+        self.instruments: dict[str, Instrument] = {"log-likelihood": self.instrument(setup)}
         self._delimiter = str(setup.settings.get("delimiter", " "))
         self.prompts: dict[str, Any] = {"delimiter": self._delimiter}
+
+    @staticmethod
+    def instrument(setup: Setup) -> Instrument:
+        """What says how probable texts are after a context."""
+        return LogLikelihood(setup.model)
 
     def questions(self, sample: Sample) -> Sequence[Question]:
         """The log-likelihood of all choices."""

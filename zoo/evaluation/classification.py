@@ -1,0 +1,87 @@
+"""From a score for each class to numbers: what all ways to classify have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from zoo.errors import RegistryError
+from zoo.evaluation.benchmark import Benchmark
+from zoo.evaluation.protocol import Confusion, Findings, Sample
+from zoo.evaluation.result import Metric
+from zoo.evaluation.samples import label_of
+from zoo.evaluation.statistics import proportion
+
+_KEPT = 5  # of a sample's best classes
+
+
+def classes_of(benchmark: Benchmark) -> tuple[str, ...]:
+    """A benchmark's classes, as prompts call them.
+
+    Raises:
+        RegistryError: It names none.
+    """
+    if not benchmark.classes:
+        raise RegistryError(f"{benchmark.file}: {benchmark.name} names no classes; add them")
+    return benchmark.classes
+
+
+def classified(
+    samples: Sequence[Sample],
+    benchmark: Benchmark,
+    scores: Sequence[Sequence[float]],
+    *,
+    shown: str,
+) -> Findings:
+    """Compare the best class of each sample with its label.
+
+    Args:
+        samples: n of them.
+        benchmark: Names the K classes.
+        scores: For each sample K numbers, the larger the better; of equal ones the first wins.
+        shown: The field that says what a sample is.
+    """
+    classes = classes_of(benchmark)
+    gold = [label_of(sample, benchmark, classes) for sample in samples]
+    taken = [max(range(len(classes)), key=row.__getitem__) for row in scores]
+    counts = [[0] * len(classes) for _ in classes]
+    for right, said in zip(gold, taken, strict=True):
+        counts[right][said] += 1
+    details = [
+        {
+            shown: sample.fields[shown],
+            "gold": classes[right],
+            "predicted": classes[said],
+            "score": float(right == said),
+            "scores": _best(classes, row),
+        }
+        for sample, right, said, row in zip(samples, gold, taken, scores, strict=True)
+    ]
+    hits = [right == said for right, said in zip(gold, taken, strict=True)]
+    metrics = [proportion("acc", hits), macro_f1(counts), mean_per_class_recall(counts)]
+    return Findings(metrics, details, Confusion(classes, counts))
+
+
+def macro_f1(counts: Sequence[Sequence[int]]) -> Metric:
+    """The mean of the classes' F1, of those that are there or were said; as scikit-learn's.
+
+    Args:
+        counts: How often a class, a row, was taken for another, a column.
+    """
+    scores = []
+    for number, row in enumerate(counts):
+        there, said = sum(row), sum(each[number] for each in counts)
+        if there or said:
+            scores.append(2 * row[number] / (there + said))
+    return Metric("macro_f1", sum(scores) / len(scores))
+
+
+def mean_per_class_recall(counts: Sequence[Sequence[int]]) -> Metric:
+    """The mean of the classes' recall, of those that are there; as scikit-learn's."""
+    recalls = [row[number] / sum(row) for number, row in enumerate(counts) if sum(row)]
+    return Metric("mean_per_class_recall", sum(recalls) / len(recalls))
+
+
+def _best(classes: Sequence[str], scores: Sequence[float]) -> Mapping[str, Any]:
+    order = sorted(range(len(classes)), key=lambda number: -scores[number])[:_KEPT]
+    return {classes[number]: scores[number] for number in order}

@@ -1,0 +1,46 @@
+"""Vectors of pictures and of texts in one space, by a model that sees and reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zoo.errors import InputError
+from zoo.evaluation.pictures import Pictured
+from zoo.evaluation.protocol import Answer, Failure
+from zoo.image import image_preprocessor
+from zoo.model import Model
+from zoo.tasks.image_feature_extraction import embed_pictures
+from zoo.tasks.two_towers import embed_texts
+
+
+class PictureVectors:
+    """Each picture's vector, (E,), of length 1; of any model that embeds pictures."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        transform = image_preprocessor(model.preprocessor).transform
+        self.facts = ("picture vectors", 1, str(transform))
+
+    def ask(self, contents: Sequence[Pictured]) -> Sequence[Answer | Failure]:
+        """Vectors of pictures; those that cannot be decoded fail."""
+        failures: dict[int, Failure] = {}
+
+        def failed(number: int, error: InputError) -> None:
+            failures[number] = Failure(str(error))
+
+        pictures = [each.source for each in contents]
+        vectors = embed_pictures(self._model, pictures, normalize=True, on_error=failed)
+        rows = vectors if len(vectors) else [None] * len(contents)
+        return [failures.get(n) or row for n, row in enumerate(rows)]
+
+
+class CaptionVectors:
+    """Each text's vector, (E,), of length 1."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self.facts = ("caption vectors", 1)
+
+    def ask(self, contents: Sequence[str]) -> Sequence[Answer | Failure]:
+        """Vectors of texts."""
+        return list(embed_texts(self._model, list(contents), normalize=True))

@@ -1,0 +1,41 @@
+"""Multiple choice by a masked language model: the choice of the largest pseudo-log-likelihood.
+
+As BLiMP is measured on BERT: Salazar et al., "Masked Language Model Scoring", 2020, section 4.
+https://arxiv.org/abs/1910.14659
+"""
+
+from __future__ import annotations
+
+from zoo.evaluation.instruments.pseudo_likelihood import PseudoLikelihood
+from zoo.evaluation.protocol import Instrument, Setup
+from zoo.evaluation.protocols.multiple_choice import MultipleChoice
+
+
+class PseudoChoice(MultipleChoice):
+    """As `MultipleChoice`, with sums over tokens that are masked one at a time.
+
+    ``within_word`` masks with each token those that follow it in its word.
+    """
+
+    method = "pseudo-log-likelihood of each choice after its context"
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self.method = f"{type(self).method}; {masking(setup)}"
+
+    @staticmethod
+    def instrument(setup: Setup) -> Instrument:
+        """What says how probable texts are after a context."""
+        return PseudoLikelihood(setup.model, within_word=within_word(setup))
+
+
+def within_word(setup: Setup) -> bool:
+    """The setting of this name."""
+    return setup.settings.get("within_word") is True
+
+
+def masking(setup: Setup) -> str:
+    """What is masked for each token, in words."""
+    if within_word(setup):
+        return "each token is masked with those that follow it in its word"
+    return "each token is masked alone"
