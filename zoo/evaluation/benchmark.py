@@ -60,7 +60,7 @@ class Placed(str):
         placed.place = place
         return placed
 
-    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]  # a str has no place
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]  # str has no place
         """What a copy is made of."""
         return str(self), self.place
 

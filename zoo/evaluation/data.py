@@ -110,7 +110,9 @@ def check_data(benchmark: Benchmark, split: str, data: Path | None) -> None:
     data = data or (source.path if source is not None else None)
     if source is not None and data is not None:
         _find(benchmark, source, data)
-    elif source is None or not (source.hub or source.beside):
+    elif source is not None and source.beside:
+        _beside(benchmark, source)
+    elif source is None or not source.hub:
         open_rows(benchmark, split, None)
 
 
