@@ -13,7 +13,7 @@ from pathlib import Path
 from zoo.errors import CheckpointError, InputError, TaskError, UsageError
 from zoo.evaluation.answers import Asking, Known
 from zoo.evaluation.benchmark import Benchmark
-from zoo.evaluation.data import open_rows
+from zoo.evaluation.data import open_rows, origin
 from zoo.evaluation.protocol import (
     Advance,
     Answer,
@@ -122,7 +122,8 @@ def evaluate(
         confusion=None if confusion is None else vars(confusion),
         provenance={
             **provenance(model),
-            "data": data_fingerprint(samples),
+            "data": data_fingerprint(samples)
+            | {"from": {split: origin(benchmark, split, data) for split in spec.splits}},
             "prompts": measurement.prompts,
             "seed": seed,
         },
