@@ -60,6 +60,10 @@ class Placed(str):
         placed.place = place
         return placed
 
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]  # a str has no place
+        """What a copy is made of."""
+        return str(self), self.place
+
 
 @dataclass(frozen=True)
 class Draw:
@@ -82,6 +86,7 @@ class Source:
         files: What they are called below the folder that a user names; the first one there is
             counts. One of them is a name, or a mapping from columns to the names of files that
             belong together, row by row.
+        beside: The file that comes with the benchmark's own, a path from its folder.
         columns: Names of the columns, for tables whose first line is a row.
         hub: A dataset repository on the Hugging Face hub, ``org/name``.
         config: Which of the repository's datasets.
@@ -99,6 +104,7 @@ class Source:
     """
 
     files: tuple[str | Mapping[str, str], ...] = ()
+    beside: str = ""
     columns: tuple[str, ...] = ()
     hub: str = ""
     config: str = ""
@@ -261,6 +267,10 @@ _SOURCE = Record(
             ListOf(_FileOrFiles(), 1),
             "What the file may be called, below the folder that --data names.",
         ),
+        "beside": Field(
+            Text(r"\w[\w.+-]*(?:/\w[\w.+-]*)*", "a path below the folder of this file"),
+            "The file that comes with this one.",
+        ),
         "columns": Field(ListOf(_COLUMN, 1), "For a table whose first line is a row."),
         "hub": Field(Text(REPOSITORY, "org/name"), "A dataset repository on the hub."),
         "config": Field(Text(), "Which of the repository's datasets."),
@@ -310,7 +320,7 @@ _DOCUMENT = Record(
             "A template or a column for each field of a sample.",
             required=True,
         ),
-        "classes": Field(_OneOrMore(_Word()), "The classes, as prompts call them."),
+        "classes": Field(ListOf(_Word(), 2, repeating=True), "The classes, as prompts call them."),
         "labels": Field(ListOf(_Word(), 2), "The classes, as the data calls them."),
         "protocols": Field(
             TableOf(_Setting(), Text(NAME, "a protocol's name")),
@@ -324,7 +334,7 @@ _DOCUMENT = Record(
 def _source(values: Mapping[str, Any]) -> Source:
     texts = {
         name: values[name]
-        for name in ("hub", "config", "revision", "split", "unit", "group", "picture")
+        for name in ("beside", "hub", "config", "revision", "split", "unit", "group", "picture")
         if name in values
     }
     start, stop = values.get("rows", ":").split(":")

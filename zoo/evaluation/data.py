@@ -40,7 +40,8 @@ def open_rows(benchmark: Benchmark, split: str, data: Path | None) -> Rows:
         benchmark: Says what its files are called, and where the hub has them.
         split: ``test`` or ``train``.
         data: A file, or a folder with the benchmark's files, or one with a folder of the
-            benchmark's name that has them; the hub unless given.
+            benchmark's name that has them; unless given, what lies beside the benchmark's own
+            file, or the hub.
 
     Raises:
         InputError: A file cannot be read, or is not of its format.
@@ -51,10 +52,10 @@ def open_rows(benchmark: Benchmark, split: str, data: Path | None) -> Rows:
     if source is None:
         raise UsageError(f"{benchmark.name} has no data for {split!r}, which this protocol takes")
     data = data or source.path
+    if data is None and source.beside:
+        return _cut(_read(_beside(benchmark, source), source, of_classes=False), source)
     if data is None and source.hub:
-        rows = _of_the_hub(source)
-        start, stop = source.rows
-        return iter([*rows][start:stop]) if (start, stop) != (None, None) else rows
+        return _cut(_of_the_hub(source), source)
     if data is None:
         raise UsageError(
             f"{benchmark.name}: expected --data, the file or folder with "
@@ -70,6 +71,11 @@ def open_rows(benchmark: Benchmark, split: str, data: Path | None) -> Rows:
         rows = _located(rows, data.parent)
     if source.draw is not None:
         rows = iter(_drawn(rows, source.draw))
+    return _cut(rows, source)
+
+
+def _cut(rows: Rows, source: Source) -> Rows:
+    """The part of the rows that counts."""
     start, stop = source.rows
     return iter([*rows][start:stop]) if (start, stop) != (None, None) else rows
 
@@ -77,6 +83,8 @@ def open_rows(benchmark: Benchmark, split: str, data: Path | None) -> Rows:
 def origin(benchmark: Benchmark, split: str, data: Path | None) -> dict[str, str]:
     """Where a split's rows came from when they were read, for reports."""
     source = benchmark.data[split]
+    if data is None and source.beside:
+        return {"path": str(_beside(benchmark, source))}
     if data is None and source.path is None and source.hub:
         found = _fetched(source)
         return {
@@ -146,6 +154,33 @@ def _drawn(rows: Rows, draw: Draw) -> list[tuple[str, Fields]]:
             f"expected {draw.rows} different rows or more to draw from, came {len(different)}"
         )
     return random.Random(draw.seed).sample([*different.values()], draw.rows)
+
+
+def _beside(benchmark: Benchmark, source: Source) -> Path:
+    """The file that comes with the benchmark's own, in its folder or below.
+
+    Raises:
+        UsageError: It is not there, or a link leads out of the folder.
+    """
+    folder = Path(benchmark.file).resolve().parent
+    path = (folder / source.beside).resolve()
+    if not path.is_relative_to(folder) or not path.is_file():
+        raise UsageError(f"{benchmark.file}: there is no {source.beside!r} beside it")
+    return path
+
+
+def check_data(benchmark: Benchmark, split: str, data: Path | None) -> None:
+    """Find what `open_rows` would read, without reading it.
+
+    Raises:
+        UsageError: There is no such file.
+    """
+    source = benchmark.data.get(split)
+    data = data or (source.path if source is not None else None)
+    if source is not None and data is not None:
+        _find(benchmark, source, data)
+    elif source is None or not (source.hub or source.beside):
+        open_rows(benchmark, split, None)
 
 
 def _find(benchmark: Benchmark, source: Source, data: Path) -> Path | dict[str, Path]:

@@ -9,6 +9,7 @@ numbers: it alone knows what is right.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -139,3 +140,6 @@ class Measurement(Protocol):
 
 Advance = Callable[[int], object]
 """Called with each number of samples done."""
+
+Progress = Callable[[int], AbstractContextManager[Advance]]
+"""Opened with how many samples there are to do."""
