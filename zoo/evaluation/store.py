@@ -27,19 +27,8 @@ SCHEMA_VERSION = 1
 _RESULT = "result.json"
 _SAMPLES = "samples.jsonl"
 _NEEDED = frozenset(
-    [
-        "model",
-        "benchmark",
-        "protocol",
-        "method",
-        "metric",
-        "metrics",
-        "samples",
-        "failed",
-        "provenance",
-        "seconds",
-        "finished",
-    ]
+    {"model", "benchmark", "protocol", "method", "metric", "metrics", "samples", "failed"}
+    | {"provenance", "seconds", "finished"}
 )
 
 
