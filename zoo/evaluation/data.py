@@ -81,6 +81,8 @@ def _cut(rows: Rows, source: Source) -> Rows:
 def origin(benchmark: Benchmark, split: str, data: Path | None) -> dict[str, str]:
     """Where a split's rows came from when they were read, for reports."""
     source = benchmark.data[split]
+    if data is None and source.beside:
+        return {"path": str(_beside(benchmark, source))}
     if data is None and source.path is None and source.hub:
         found = _fetched(source)
         return {
