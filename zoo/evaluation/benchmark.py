@@ -94,8 +94,7 @@ class Source:
         split: What the repository calls the split.
         rows: The part of the rows that counts, as Python slices them: ``(start, stop)``.
         draw: So many rows are drawn from those that differ: how many, in which columns.
-        unit: What a row of a text file is: a ``line``, or a ``page`` under a heading of WikiText's,
-            `` = Title = ``.
+        documents: How lines of a text make a row; one makes a row unless given.
         group: A column. Rows in a line that have the same there become one, whose other columns are
             lists.
         picture: A column that names pictures, which ``pictures`` holds.
@@ -111,7 +110,7 @@ class Source:
     revision: str = ""
     split: str = ""
     rows: tuple[int | None, int | None] = (None, None)
-    unit: str = "line"
+    documents: str = ""
     group: str = ""
     picture: str = ""
     pictures: tuple[str, ...] = ()
@@ -295,7 +294,9 @@ _SOURCE = Record(
             ),
             "Draw a test set from a corpus that has none.",
         ),
-        "unit": Field(Choice(("line", "page")), "What a row of a text file is."),
+        "documents": Field(
+            Choice(("wiki",)), "How lines of a text make a row: by the titles of WikiText's pages."
+        ),
         "group": Field(_COLUMN, "A column whose equal values make rows one."),
         "picture": Field(_COLUMN, "A column with names of pictures."),
         "pictures": Field(ListOf(_FILE, 1), "Where these pictures are: a folder or an archive."),
@@ -334,7 +335,16 @@ _DOCUMENT = Record(
 def _source(values: Mapping[str, Any]) -> Source:
     texts = {
         name: values[name]
-        for name in ("beside", "hub", "config", "revision", "split", "unit", "group", "picture")
+        for name in (
+            "beside",
+            "hub",
+            "config",
+            "revision",
+            "split",
+            "documents",
+            "group",
+            "picture",
+        )
         if name in values
     }
     start, stop = values.get("rows", ":").split(":")

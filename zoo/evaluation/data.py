@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
@@ -15,7 +14,6 @@ from zoo.rows import Fields, read_rows
 
 _MOST = 2**30  # bytes of a file in an archive
 _TABLES = (".csv", ".jsonl", ".tsv", ".txt")
-_TITLE = re.compile(r" = [^=].* = ")
 
 Rows = Iterator[tuple[str, Fields]]
 
@@ -143,8 +141,9 @@ def _read(found: Path | Mapping[str, Path], source: Source, *, of_classes: bool)
             return class_folders(found)
         if found.suffix.lower() == ".zip":
             return _members(found, source)
-        rows = read_rows(str(found), _bytes(found), columns=source.columns or None)
-        return _pages(rows) if source.unit == "page" else rows
+        if source.documents == "wiki":
+            return _pages(_read_column(found), source.columns[0] if source.columns else "page")
+        return read_rows(str(found), _bytes(found), columns=source.columns or None)
     return _joined({column: _read_column(path) for column, path in found.items()})
 
 
@@ -175,23 +174,27 @@ def _members(path: Path, source: Source) -> Rows:
                 name = f"{path}/{member.filename}"
                 yield from read_rows(name, archive.read(member), columns=source.columns or None)
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-        raise InputError(f"{path}: no zip, or damaged: {error}") from error
+        raise InputError(f"{path}: no zip archive, or damaged: {error}") from error
 
 
-def _pages(lines: Rows) -> Rows:
-    """Lines of WikiText as pages: each begins with its title, which has one sign on each side."""
+def _pages(lines: Rows, column: str) -> Rows:
+    """WikiText's pages, each from a title ``= Title =`` to the next.
+
+    As EleutherAI/wikitext_document_level splits them, by which lm-evaluation-harness measures.
+    """
     page: list[str] = []
-    place = ""
-    for where, row in lines:
-        line = next(iter(row.values()))
-        if _TITLE.fullmatch(line) and page:
-            yield place, {"page": "\n".join(page)}
+    start = ""
+    for place, line in lines:
+        text = next(iter(line.values()))
+        marks = text.replace("= = =", "===").replace("= =", "==").strip()
+        if marks.startswith("= ") and marks.endswith(" ="):
+            if "".join(page).strip():
+                yield start, {column: "\n".join(page)}
             page = []
-        if page or line.strip():
-            place = place if page else where
-            page.append(line)
-    if page:
-        yield place, {"page": "\n".join(page)}
+        start = start if page else place
+        page.append(text)
+    if "".join(page).strip():
+        yield start, {column: "\n".join([*page, ""])}
 
 
 def _grouped(rows: Rows, column: str) -> Rows:

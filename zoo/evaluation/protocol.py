@@ -123,9 +123,17 @@ class Measurement(Protocol):
     texts that are the same for all samples, such as templates and class names.
     """
 
-    instruments: Mapping[str, Instrument]
-    method: str
-    prompts: Mapping[str, Any]
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """What asks the model, by the names that questions use."""
+
+    @property
+    def method(self) -> str:
+        """What is done, in words."""
+
+    @property
+    def prompts(self) -> Mapping[str, Any]:
+        """The texts that are the same for all samples; JSON."""
 
     def questions(self, sample: Sample) -> Sequence[Question]:
         """What is asked about a sample.

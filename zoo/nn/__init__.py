@@ -8,12 +8,13 @@ from zoo.nn.patches import PatchEmbedding, patchify, resample_grid, unpatchify
 from zoo.nn.rotary import Rotary
 from zoo.nn.segments import Segments
 from zoo.nn.source import SourceState
-from zoo.nn.tree import TokenTree
+from zoo.nn.tree import Forest, TokenTree
 
 __all__ = [
     "Attention",
     "Cache",
     "FeedForward",
+    "Forest",
     "GatedFeedForward",
     "KVCache",
     "KeysValues",
