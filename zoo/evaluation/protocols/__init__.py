@@ -57,6 +57,22 @@ PROTOCOLS = {
         "which class's sentences are nearest to the picture",
         frozenset({"templates"}),
     ),
+    "knn": Spec(
+        f"{_HERE}.knn:Nearest",
+        frozenset({"image-classification"}),
+        ("image-feature-extraction",),
+        "the class that the nearest pictures of the training split vote for",
+        frozenset({"k", "temperature"}),
+        ("train", "test"),
+    ),
+    "linear-probe": Spec(
+        f"{_HERE}.linear_probe:LinearProbe",
+        frozenset({"image-classification"}),
+        ("image-feature-extraction",),
+        "logistic regression on the frozen vectors of the training split",
+        frozenset({"C"}),
+        ("train", "test"),
+    ),
     "retrieval": Spec(
         f"{_HERE}.retrieval:Retrieval",
         frozenset({"image-text-retrieval"}),
