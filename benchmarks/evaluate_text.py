@@ -2,8 +2,8 @@
 
 Both score the same questions with the same checkpoint in float32: a random one of GPT-2's shape,
 with GPT-2's own tokenizer. Tokenizing is in both times, loading in neither. The floor is what the
-two ways of reading cost in arithmetic alone: a token through the network 2 x 85 M operations, its
-logits 2 x 39 M.
+two ways of reading cost in arithmetic alone: a token through the network 2 * 85 M operations, its
+logits 2 * 39 M.
 ``python -m benchmarks.evaluate_text hellaswag_val1000.jsonl folder-with-gpt2-vocab``
 """
 
@@ -46,6 +46,7 @@ def main(data: str, vocabulary: str, count: int = 32, rounds: int = 3) -> None:
 
     import zoo
     from zoo.evaluation.instruments.likelihood import ContinuationLikelihoods
+    from zoo.evaluation.protocol import Failure
     from zoo.nn import TokenTree
 
     with Path(data).open(encoding="utf-8") as lines:
@@ -62,20 +63,22 @@ def main(data: str, vocabulary: str, count: int = 32, rounds: int = 3) -> None:
         ours = ContinuationLikelihoods(model)
         network = transformers.AutoModelForCausalLM.from_pretrained(path)
         tokenizer = transformers.AutoTokenizer.from_pretrained(path)
-        peers = {
-            f"lm_eval, batch {size}": HFLM(
-                pretrained=network, tokenizer=tokenizer, batch_size=size, device="cpu"
-            )
-            for size in (1, 16)
-        }
-    contenders = {
-        name: lambda peer=peer: peer.loglikelihood(requests, disable_tqdm=True)
-        for name, peer in peers.items()
-    }
-    timings = interleaved({**contenders, "zoo": lambda: ours.ask(contents)}, rounds)
+        peer = HFLM(pretrained=network, tokenizer=tokenizer, batch_size=16, device="cpu")
+    timings = interleaved(
+        {
+            "lm_eval, batches of 16": lambda: peer.loglikelihood(requests, disable_tqdm=True),
+            "zoo": lambda: ours.ask(contents),
+        },
+        rounds,
+    )
 
-    flat = [total for answer in ours.ask(contents) for total, *_ in answer]
-    theirs = [total for total, _ in next(iter(peers.values())).loglikelihood(requests)]
+    flat = [
+        total
+        for answer in ours.ask(contents)
+        if not isinstance(answer, Failure)
+        for total, *_ in answer
+    ]
+    theirs = [total for total, _ in peer.loglikelihood(requests, disable_tqdm=True)]
     difference = max(abs(a - b) for a, b in zip(flat, theirs, strict=True))
 
     encode = model.preprocessor.encode
@@ -107,4 +110,4 @@ def main(data: str, vocabulary: str, count: int = 32, rounds: int = 3) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3], *map(int, sys.argv[3:]))
+    main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:]))

@@ -13,10 +13,15 @@ import torch
 from torch import Tensor, nn
 
 import zoo
-from tests import decoders
-from zoo.evaluation.instruments.likelihood import ContinuationLikelihoods, TextLikelihoods
+from tests import decoders, marian
+from tests.test_t5 import save_t5
+from zoo.evaluation.instruments.likelihood import (
+    ContinuationLikelihoods,
+    TextLikelihoods,
+    continuation_likelihoods,
+)
 from zoo.evaluation.instruments.scoring import CausalScorer, Span
-from zoo.evaluation.protocol import Failure
+from zoo.evaluation.protocol import Failure, Instrument
 
 CONTEXT = "To be, or not to be: that is"
 CONTENTS = [
@@ -39,6 +44,13 @@ def save(class_name: str, folder: Path) -> Callable[..., Any]:
         '"tokenizer_class": "PreTrainedTokenizerFast"}'
     )
     return model
+
+
+def answers_of(instrument: Instrument, contents: Sequence[Any]) -> list[Any]:
+    """Its answers, of which none is a failure."""
+    answers = instrument.ask(contents)
+    assert not any(isinstance(answer, Failure) for answer in answers)
+    return list(answers)
 
 
 def span_of(tokens: Sequence[int], scored: int) -> Span:
@@ -82,10 +94,9 @@ def test_answers_are_those_of_lm_evaluation_harness(class_name: str, tmp_path: P
     flat = [pair for pairs in CONTENTS for pair in pairs]
     expected = iter(harness.loglikelihood(_requests("loglikelihood", flat), disable_tqdm=True))
 
-    answers: Any = ContinuationLikelihoods(decoders.load(tmp_path)).ask(CONTENTS)
+    answers = answers_of(ContinuationLikelihoods(decoders.load(tmp_path)), CONTENTS)
 
     for answer in answers:
-        assert not isinstance(answer, Failure)
         for total, greedy, *_ in answer:
             wanted, wanted_greedy = next(expected)
             assert total == pytest.approx(wanted, abs=1e-4)
@@ -100,7 +111,7 @@ def test_rolling_answers_are_those_of_lm_evaluation_harness(tmp_path: Path) -> N
         _requests("loglikelihood_rolling", [(text,) for text in texts]), disable_tqdm=True
     )
 
-    answers: Any = TextLikelihoods(decoders.load(tmp_path)).ask(texts)
+    answers = answers_of(TextLikelihoods(decoders.load(tmp_path)), texts)
 
     assert [total for total, _ in answers] == pytest.approx(expected, abs=1e-3)
 
@@ -112,8 +123,7 @@ def test_every_token_of_a_long_text_is_scored_once(tmp_path: Path) -> None:
     tokens = [decoders.END, *loaded.preprocessor.encode(text)]
     size = 66  # the network's positions
 
-    answers: Any = TextLikelihoods(loaded).ask([text])
-    ((total, count),) = answers
+    ((total, count),) = answers_of(TextLikelihoods(loaded), [text])
 
     expected = 0.0
     for start in range(0, len(tokens) - 1, size):
@@ -128,12 +138,10 @@ def test_questions_do_not_depend_on_each_other(tmp_path: Path) -> None:
     save("LlamaForCausalLM", tmp_path)
     instrument = ContinuationLikelihoods(decoders.load(tmp_path))
 
-    together = instrument.ask(CONTENTS)
+    together = answers_of(instrument, CONTENTS)
 
     for content, answer in zip(CONTENTS, together, strict=True):
-        (one,) = instrument.ask([content])
-        assert not isinstance(one, Failure)
-        assert not isinstance(answer, Failure)
+        (one,) = answers_of(instrument, [content])
         for ours, theirs in zip(one, answer, strict=True):
             assert ours[0] == pytest.approx(theirs[0], abs=1e-4)
             assert ours[1:] == theirs[1:]
@@ -203,6 +211,40 @@ def test_a_network_without_keys_and_values_is_scored_row_by_row() -> None:
             assert greedy == expected_greedy
 
 
+def test_an_encoder_decoders_targets_are_scored_after_their_sources(tmp_path: Path) -> None:
+    model = save_t5(tmp_path)
+    loaded = marian.load(tmp_path)
+    instrument = continuation_likelihoods(loaded)
+    contents = [[("a dog", " a cat"), ("a dog ", "runs"), ("a dog", "a")], [("cat", "dog a cat")]]
+
+    answers = answers_of(instrument, contents)
+
+    for pairs, answer in zip(contents, answers, strict=True):
+        for (context, continuation), (total, greedy, count, _) in zip(pairs, answer, strict=True):
+            moved = context[len(context.rstrip()) :] + continuation
+            (source,) = loaded.preprocessor.encode([context.rstrip()])
+            (target,) = loaded.preprocessor.encode_targets([moved])
+            with torch.no_grad():
+                logits = model(
+                    input_ids=torch.tensor([source]), labels=torch.tensor([target])
+                ).logits[0]
+            chosen = logits.log_softmax(-1)
+            expected = chosen.gather(1, torch.tensor(target)[:, None]).sum().item()
+            assert total == pytest.approx(expected, abs=1e-4)
+            assert greedy == (chosen.argmax(-1).tolist() == target)
+            assert count == len(target)
+
+
+def test_no_source_and_no_target_are_failures(tmp_path: Path) -> None:
+    save_t5(tmp_path)
+    no_source, no_target = continuation_likelihoods(marian.load(tmp_path)).ask(
+        [[("", "a cat")], [("a cat", "")]]
+    )
+
+    assert isinstance(no_source, Failure)
+    assert no_target == Failure("the continuation '' has no token of its own")
+
+
 def _harness(model: Callable[..., Any], folder: Path) -> Any:  # noqa: ANN401 (of lm_eval)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -224,8 +266,7 @@ def test_the_bundled_model_says_what_it_said_to_lm_evaluation_harness() -> None:
     model = zoo.load("tiny-gpt", device="cpu", dtype="float32")
     pairs = [("To be, or not to be:", " that is the question."), ("To be, or not to be:", " cat")]
 
-    (answer,) = ContinuationLikelihoods(model).ask([pairs])
+    (answer,) = answers_of(ContinuationLikelihoods(model), [pairs])
 
-    assert not isinstance(answer, Failure)
     # lm_eval 0.4.13, HFLM in float32 on the same checkpoint.
     assert [total for total, *_ in answer] == pytest.approx([-24.610918, -12.547262], abs=1e-4)

@@ -160,7 +160,7 @@ def test_a_sample_that_is_no_question_is_refused(
 def test_a_continuation_longer_than_the_model_is_counted_as_failed(
     model: zoo.Model, tmp_path: Path
 ) -> None:
-    long = {"query": "a", "choices": ["b", "My lord! " * 100], "gold": 0}
+    long: dict[str, Any] = {"query": "a", "choices": ["b", "My lord! " * 100], "gold": 0}
     result = measured(model, tmp_path, [ROWS[0], long])
 
     assert result.samples == 1
@@ -175,10 +175,7 @@ def test_classes_may_be_words_after_a_template(model: zoo.Model, tmp_path: Path)
         "classes: [negative, positive]\n"
         'protocols: {log-likelihood: {context: "{{ text }}\\nIt was", words: [bad, good]}}\n',
     )
-    rows: list[dict[str, Any]] = [
-        {"text": "I like it.", "label": 1},
-        {"text": "Fie!", "label": "negative"},
-    ]
+    rows: Rows = [{"text": "I like it.", "label": 1}, {"text": "Fie!", "label": "negative"}]
     setup = Setup(model, benchmark, benchmark.protocols["log-likelihood"])
     data = write_rows(tmp_path / "rows.jsonl", rows)
     first = next(iter(read_samples(benchmark, "test", open_rows(benchmark, "test", data))))

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zoo.errors import InputError
+from zoo.errors import InputError, TaskError
 from zoo.evaluation.instruments.reading import reading
-from zoo.evaluation.instruments.scoring import CausalScorer, Span
-from zoo.evaluation.protocol import Answer, Failure
+from zoo.evaluation.instruments.scoring import CausalScorer, Span, TargetScorer
+from zoo.evaluation.protocol import Answer, Failure, Instrument
 from zoo.model import Model
+from zoo.tasks import able
 from zoo.text import PromptPreprocessor
 from zoo.text.preprocessor import check_unicode
 
@@ -22,6 +23,22 @@ _WINDOW = 2048
 
 Pair = Sequence[str]
 """A context and its continuation."""
+
+
+def continuation_likelihoods(model: Model) -> Instrument:
+    """What says how probable continuations are to a model: of the decoder's kind, or the other.
+
+    Raises:
+        TaskError: The model is an encoder-decoder that splits no texts of its target.
+    """
+    if "text-generation" in able(model):
+        return ContinuationLikelihoods(model)
+    if not hasattr(model.preprocessor, "encode_targets"):
+        raise TaskError(
+            f"{model.entry.name} cannot score texts: its preprocessor, "
+            f"{type(model.preprocessor).__name__}, has no encode_targets"
+        )
+    return TargetLikelihoods(model)
 
 
 class ContinuationLikelihoods:
@@ -68,6 +85,51 @@ class ContinuationLikelihoods:
             kept = tokens if limit is None else tokens[-(limit + 1) :]
             spans.append((Span(kept, len(continuation)), len(tokens) - len(kept)))
         return spans
+
+
+class TargetLikelihoods:
+    """How probable an encoder-decoder's targets are after their sources.
+
+    Contents and answers are those of `ContinuationLikelihoods`: a context is the source, and its
+    continuation the beginning of a target, whose end is not scored.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._preprocessor = model.preprocessor
+        self._scorer = TargetScorer(model)
+        self.facts = ("targets", 1, reading(model.preprocessor))
+
+    def ask(self, contents: Sequence[Sequence[Pair]]) -> Sequence[Answer | Failure]:
+        """Likelihoods of each content's continuations."""
+        encoded = [self._encode(pairs) for pairs in contents]
+        good = [pairs for pairs in encoded if not isinstance(pairs, Failure)]
+        scored = iter(self._scorer.score(good))
+        return [
+            pairs
+            if isinstance(pairs, Failure)
+            else [
+                [total, greedy, len(target), 0]
+                for (_, target), (total, greedy) in zip(pairs, next(scored), strict=True)
+            ]
+            for pairs in encoded
+        ]
+
+    def _encode(self, pairs: Sequence[Pair]) -> list[_Encoded] | Failure:
+        moved = [_without_trailing_spaces(*pair) for pair in pairs]
+        try:
+            for _, continuation in moved:
+                check_unicode(continuation, "the continuation")
+            sources = self._preprocessor.encode([context for context, _ in moved])
+        except InputError as error:
+            return Failure(str(error))
+        targets = self._preprocessor.encode_targets([each for _, each in moved])
+        limit = self._scorer.max_length
+        for (_, text), target in zip(moved, targets, strict=True):
+            if not target:
+                return Failure(f"the continuation {text!r:.40} has no token of its own")
+            if limit is not None and len(target) > limit:
+                return Failure(f"a continuation of {len(target)} tokens; the model takes {limit}")
+        return list(zip(sources, targets, strict=True))
 
 
 class TextLikelihoods:

@@ -153,3 +153,55 @@ def _runs(group: Sequence[Span]) -> list[tuple[tuple[int, ...], list[int]]]:
     reads = [tuple(span.read) for span in group]
     order = sorted(range(len(group)), key=reads.__getitem__)
     return [(read, list(run)) for read, run in groupby(order, key=reads.__getitem__)]
+
+
+class TargetScorer:
+    """Scores what an encoder-decoder writes, by a `zoo.generation.Decoder`.
+
+    A source is read once for all its targets; these are written a token a step.
+    """
+
+    def __init__(self, model: Model) -> None:
+        decoder: Any = model.network  # a Decoder, as its task says
+        self._decoder = decoder
+        self._device = model.device
+        self.max_length: int | None = decoder.max_length
+
+    @torch.inference_mode()
+    def score(
+        self, groups: Sequence[Sequence[tuple[Sequence[int], Sequence[int]]]]
+    ) -> list[list[Likelihood]]:
+        """The likelihoods of each group's targets, after their sources."""
+        return in_batches(
+            [sum(len(source) + len(target) for source, target in group) for group in groups],
+            lambda batch: self._score([groups[index] for index in batch]),
+            tokens=default_tokens(self._device),
+            padded=True,
+            thing="question",
+        )
+
+    def _score(
+        self, groups: Sequence[Sequence[tuple[Sequence[int], Sequence[int]]]]
+    ) -> list[list[Likelihood]]:
+        rows = [pair for group in groups for pair in group]
+        sources: dict[tuple[int, ...], int] = {}
+        prompts = [sources.setdefault(tuple(source), len(sources)) for source, _ in rows]
+        T = max(len(target) for _, target in rows)
+        targets = torch.tensor(
+            [[*target, *[-1] * (T - len(target))] for _, target in rows], device=self._device
+        )  # (R, T)
+        logits, state = self._decoder.prefill([*sources], room=T)  # (P, V)
+        state.keep(prompts)
+        logits = logits[torch.tensor(prompts, device=self._device)]  # (R, V)
+        totals = torch.zeros(len(rows), dtype=torch.float64, device=self._device)
+        greedy = torch.ones(len(rows), dtype=torch.bool, device=self._device)
+        for step in range(T):
+            written, tokens = targets[:, step] >= 0, targets[:, step].clamp(min=0)
+            logprobs = F.log_softmax(logits.float(), dim=-1)
+            chosen = logprobs.gather(1, tokens.unsqueeze(1)).squeeze(1)  # (R,)
+            totals += torch.where(written, chosen, 0)
+            greedy &= ~written | (logprobs.argmax(dim=-1) == tokens)
+            if step + 1 < T:
+                logits = self._decoder.decode(tokens, state)
+        scores = iter(zip(totals.tolist(), greedy.tolist(), strict=True))
+        return [[next(scores) for _ in group] for group in groups]

@@ -82,7 +82,7 @@ PROTOCOLS = {
     "log-likelihood": Spec(
         f"{_HERE}.log_likelihood:LogLikelihood",
         frozenset({"multiple-choice", "text-classification"}),
-        ("text-generation",),
+        ("text-generation", "text2text-generation"),
         "the choice that is most probable after the context",
         frozenset({"context", "words", "delimiter"}),
     ),
@@ -96,7 +96,7 @@ PROTOCOLS = {
     "last-word": Spec(
         f"{_HERE}.last_word:LastWord",
         frozenset({"word-prediction"}),
-        ("text-generation",),
+        ("text-generation", "text2text-generation"),
         "whether each token of the word is the most probable, and the word's perplexity",
     ),
     "rolling": Spec(

@@ -122,8 +122,10 @@ def _scored(
             # sacrebleu 2.6 cannot take the mean of draws some of which match nothing at all
             scorer = make()
         else:
-            low, high = score._mean - score._ci, score._mean + score._ci
-            return Metric(name, float(score.score), None, low, high), str(scorer.get_signature())
+            mean, half = float(score._mean), float(score._ci)
+            return Metric(name, float(score.score), None, mean - half, mean + half), str(
+                scorer.get_signature()
+            )
     score = scorer.corpus_score(said, streams)
     return Metric(name, float(score.score)), str(scorer.get_signature())
 

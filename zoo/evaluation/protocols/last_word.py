@@ -7,11 +7,11 @@ probable, ``perplexity`` that of a whole word, whose standard error is bootstrap
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from zoo.evaluation.instruments.likelihood import ContinuationLikelihoods
-from zoo.evaluation.protocol import Answer, Findings, Question, Sample, Setup
+from zoo.evaluation.instruments.likelihood import continuation_likelihoods
+from zoo.evaluation.protocol import Answer, Findings, Instrument, Question, Sample, Setup
 from zoo.evaluation.protocols.log_likelihood import DELIMITER, truncated
 from zoo.evaluation.samples import text_of
 from zoo.evaluation.statistics import perplexity, proportion
@@ -23,8 +23,10 @@ class LastWord:
     method = "greedy last word, and its perplexity"
 
     def __init__(self, setup: Setup) -> None:
-        self.instruments = {"choices": ContinuationLikelihoods(setup.model)}
-        self.prompts: dict[str, Any] = {"delimiter": DELIMITER}
+        self.instruments: Mapping[str, Instrument] = {
+            "choices": continuation_likelihoods(setup.model)
+        }
+        self.prompts: Mapping[str, Any] = {"delimiter": DELIMITER}
 
     def questions(self, sample: Sample) -> Sequence[Question]:
         """How probable the word is."""

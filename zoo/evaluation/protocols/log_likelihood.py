@@ -12,7 +12,7 @@ from typing import Any
 
 from zoo.errors import InputError, RegistryError
 from zoo.evaluation.benchmark import Placed
-from zoo.evaluation.instruments.likelihood import ContinuationLikelihoods
+from zoo.evaluation.instruments.likelihood import continuation_likelihoods
 from zoo.evaluation.protocol import Answer, Findings, Instrument, Question, Sample, Setup
 from zoo.evaluation.result import Metric
 from zoo.evaluation.samples import Template, label_of
@@ -44,7 +44,7 @@ class LogLikelihood:
         self._delimiter = str(settings.get("delimiter", DELIMITER))
         self._template: Template | None = None
         self._words: list[str] = []
-        self.prompts: dict[str, Any] = {"delimiter": self._delimiter}
+        self.prompts: Mapping[str, Any] = {"delimiter": self._delimiter}
         if setup.benchmark.task == "text-classification":
             context = settings.get("context")
             if not isinstance(context, Placed):
@@ -59,11 +59,11 @@ class LogLikelihood:
                     f"{setup.benchmark.file}: protocols.log-likelihood has {len(self._words)} "
                     f"words, but there are {len(setup.benchmark.classes)} classes"
                 )
-            self.prompts |= {"context": str(context), "words": self._words}
+            self.prompts = {**self.prompts, "context": str(context), "words": self._words}
 
     def instrument(self, model: Model) -> Instrument:
-        """What says how probable continuations are, as `ContinuationLikelihoods` does."""
-        return ContinuationLikelihoods(model)
+        """What says how probable continuations are, as `continuation_likelihoods` do."""
+        return continuation_likelihoods(model)
 
     def questions(self, sample: Sample) -> Sequence[Question]:
         """All choices of a sample at once."""

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zoo.evaluation.instruments.likelihood import TextLikelihoods
-from zoo.evaluation.protocol import Answer, Findings, Question, Sample, Setup
+from zoo.evaluation.protocol import Answer, Findings, Instrument, Question, Sample, Setup
 from zoo.evaluation.result import Metric
 from zoo.evaluation.samples import text_of
 
@@ -26,8 +26,8 @@ class Rolling:
     method = "log-likelihood of whole texts, each token scored once"
 
     def __init__(self, setup: Setup) -> None:
-        self.instruments = {"rolling": TextLikelihoods(setup.model)}
-        self.prompts: dict[str, Any] = {}
+        self.instruments: Mapping[str, Instrument] = {"rolling": TextLikelihoods(setup.model)}
+        self.prompts: Mapping[str, Any] = {}
 
     def questions(self, sample: Sample) -> Sequence[Question]:
         """How probable the text is."""
