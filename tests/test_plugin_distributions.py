@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-EXAMPLES = ("zoo-lstm", "zoo-tokens")
+EXAMPLES = ("zoo-haiku", "zoo-lstm", "zoo-tokens")
 
 
 class Machine:
@@ -110,6 +110,7 @@ def test_examples_work_and_uninstalling_leaves_nothing(
     listed = machine.zoo("list", "tiny-lstm", "--json")
     generated = machine.zoo("run", "tiny-lstm", "ROMEO:", "--max-new-tokens", "12")
     tokens = machine.zoo("tokens", "tiny-lstm", "ROMEO")
+    measured = json.loads(machine.zoo("eval", "tiny-gpt", "--on", "haiku", "--json", "--no-save"))
     states = json.loads(machine.zoo("plugins", "list", "--json"))["plugins"]
     checked = machine.zoo("plugins", "check", "zoo-lstm")
     machine.pip("uninstall", "--quiet", "--yes", *EXAMPLES)
@@ -117,9 +118,11 @@ def test_examples_work_and_uninstalling_leaves_nothing(
     assert json.loads(listed)["models"][0]["name"] == "tiny-lstm"
     assert len(generated.strip()) > 5
     assert [line.split()[1] for line in tokens.splitlines()] == list("ROMEO")
+    assert measured["samples"] == 12
     found = {each["distribution"]: each for each in states}
     assert found["zoo-lstm"]["architectures"] == ["lstm"]
     assert found["zoo-tokens"]["command"] == "tokens"
+    assert found["zoo-haiku"]["benchmarks"] == ["haiku"]
     assert {each["state"] for each in states} == {"ok"}
     assert "lstm, text-generation: cached = uncached" in checked
     assert machine.files() == files

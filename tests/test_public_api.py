@@ -19,6 +19,7 @@ def test_programs_may_rely_on_these_names() -> None:
         "ZooError",
         "ZooWarning",
         "__version__",
+        "evaluate",
         "list_models",
         "load",
         "show",

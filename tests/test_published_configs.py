@@ -102,6 +102,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     "gpt2-large": gpt2(36, 1280, 20),
     "gpt2-xl": gpt2(48, 1600, 25),
     "distilgpt2": gpt2(6, 768, 12),
+    "gpt2-chinese-cluecorpussmall": gpt2(12, 768, 12) | {"vocab_size": 21128, "n_ctx": 1024},
     "pythia-70m": pythia(6, 512, 8),
     "pythia-160m": pythia(12, 768, 12),
     "pythia-410m": pythia(24, 1024, 16),

@@ -8,6 +8,7 @@
     zoo.show("tiny-bert")
     model = zoo.load("tiny-bert")
     model.fill_mask("A man rides a [MASK].")
+    zoo.evaluate(model, on="stsb", data="stsb/").headline
 """
 
 from __future__ import annotations
@@ -21,10 +22,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo.entry import Entry
+    from zoo.evaluation import Benchmark, Result
     from zoo.model import Model, load
 
 __version__ = "0.1.0"
-__all__ = ["Model", "ZooError", "ZooWarning", "__version__", "list_models", "load", "show"]
+__all__ = [
+    "Model",
+    "ZooError",
+    "ZooWarning",
+    "__version__",
+    "evaluate",
+    "list_models",
+    "load",
+    "show",
+]
 
 
 def list_models(
@@ -77,6 +88,56 @@ def show(name: str, *, registries: Sequence[Path] = ()) -> Entry:
     from zoo.registry import load_registry
 
     return load_registry(registries).find(name)
+
+
+def evaluate(
+    model: Model | str,
+    on: Benchmark | str,
+    *,
+    data: Path | str | None = None,
+    protocol: str | None = None,
+    limit: int | None = None,
+    batch_size: int | None = None,
+    seed: int = 0,
+    cache: bool = True,
+) -> Result:
+    """Measure a model on a benchmark.
+
+    Example::
+
+        result = zoo.evaluate("tiny-bert", on="stsb", data="stsb/")
+        result.headline.value, result.headline.low, result.headline.high
+
+    Args:
+        model: From `load`, or a name, which is loaded.
+        on: A benchmark's name, or the path of its YAML file.
+        data: The file or folder with its rows; by default what comes with it, or the hub.
+        protocol: How it is measured; by default the first of the benchmark's that suits the model.
+        limit: Take only the first so many samples.
+        batch_size: Ask at most so many questions at once; the numbers do not depend on it.
+        seed: For whatever a protocol draws.
+        cache: Whether answers are kept from one run to the next.
+
+    Raises:
+        ZooError: Of many kinds; see `zoo.evaluation.evaluate`.
+    """
+    from pathlib import Path
+
+    from zoo.evaluation import evaluate as measure
+    from zoo.evaluation import find_benchmark
+    from zoo.model import load
+
+    benchmark = find_benchmark(on) if isinstance(on, str) else on
+    return measure(
+        load(model) if isinstance(model, str) else model,
+        benchmark,
+        data=None if data is None else Path(data),
+        protocol=protocol,
+        limit=limit,
+        batch_size=batch_size,
+        seed=seed,
+        cache=cache,
+    )
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 (whatever it is)

@@ -55,7 +55,8 @@ class Reported:
     """A published result: ``value`` as the source prints it, in ``unit``.
 
     ``source`` is a URL or a citation; ``protocol`` says how it was measured, so that a measurement
-    of one's own can be compared with it.
+    of one's own can be compared with it. ``tolerance``, in the same unit, is how far a measurement
+    may be off.
     """
 
     benchmark: str
@@ -64,6 +65,7 @@ class Reported:
     source: str
     protocol: str
     unit: str = ""
+    tolerance: float | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ A plugin declares entry points in its ``pyproject.toml`` and implements the hook
     [project.entry-points."zoo.commands"]
     acme = "acme_zoo.command:app"            # `zoo acme`: a typer.Typer, imported when it is called
 
+    [project.entry-points."zoo.benchmarks"]
+    acme = "acme_zoo:benchmarks"             # a folder of YAML files, for `zoo eval --on`
+
 All groups are optional. The first one's module is imported when one of its architectures is used,
 and must not import torch itself.
 """

@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # its module imports pluggy, which listing models has no use 
 
 GROUP = "zoo.plugins"
 COMMANDS = "zoo.commands"
+BENCHMARKS = "zoo.benchmarks"
 
 State = Literal["ok", "broken", "disabled", "incompatible", "shadowed"]
 
@@ -81,8 +82,8 @@ def plugins(only: str | None = None) -> list[Plugin]:
 
 
 def installed() -> list[str]:
-    """Return the distributions that have plugins or commands, by their entry points."""
-    points = (point for group in (GROUP, COMMANDS) for point in entry_points(group))
+    """Return the distributions that have plugins, commands or benchmarks, by entry points."""
+    points = (point for group in (GROUP, COMMANDS, BENCHMARKS) for point in entry_points(group))
     return sorted({point.distribution for point in points})
 
 

@@ -14,9 +14,21 @@ from typing import Annotated, TextIO
 
 import typer
 
-from zoo.errors import PluginError, ZooError, ZooWarning
-from zoo.plugins import COMMANDS, GROUP
-from zoo_cli import cache, commands, doctor, eval, models, output, plugins, registry, run
+from zoo.errors import ZooWarning
+from zoo_cli import (
+    benchmarks,
+    cache,
+    commands,
+    doctor,
+    eval,
+    models,
+    output,
+    plugins,
+    registry,
+    results,
+    run,
+)
+from zoo_cli.failures import described
 
 # Plain text: rich costs more to import than a listing may take.
 app = typer.Typer(
@@ -32,7 +44,8 @@ app.command("download")(models.download)
 app.command("pull", hidden=True)(models.download)
 app.command("run")(run.run)
 app.command("eval")(eval.evaluate)
-app.add_typer(eval.benchmarks_app, name="benchmarks")
+app.add_typer(benchmarks.app, name="benchmarks")
+app.add_typer(results.app, name="results")
 app.command("verify")(models.verify)
 app.add_typer(cache.app, name="cache")
 app.add_typer(plugins.app, name="plugins")
@@ -74,35 +87,12 @@ def main() -> None:
     commands.mount(app, OWN)
     try:
         app(prog_name="zoo")
-    except ZooError as error:
-        _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:  # the last line of defence
-        reason = str(error).strip().partition("\n")[0]
-        plugin = _plugin_that_raised(error)
-        _fail(
-            f"{type(error).__name__}: {reason}; this is a defect of {plugin or 'zoo'}, set "
-            "ZOO_DEBUG=1 for the traceback",
-            PluginError.exit_code if plugin else 1,
-        )
+        _fail(*described(error))
     finally:
         output.flush()
-
-
-def _plugin_that_raised(error: Exception) -> str:
-    """The plugin whose code was running, if one was: the innermost on the way to the error."""
-    import traceback
-
-    from zoo.distributions import entry_points
-
-    owners = {point.package: point for point in entry_points(GROUP) + entry_points(COMMANDS)}
-    found = ""
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-        if package in owners:
-            found = f"{package} of {owners[package]}"
-    return found
 
 
 def _fail(message: str, code: int) -> None:

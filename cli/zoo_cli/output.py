@@ -198,17 +198,20 @@ def plural(number: int, thing: str) -> str:
 
 
 @contextmanager
-def progress(total: int, *, done: int, unit: str) -> Iterator[Callable[[int, int], None]]:
+def progress(
+    total: int, *, done: int, unit: str, about: str | None = None
+) -> Iterator[Callable[[int, int], None]]:
     """Give a function to call with each number of things done, and of tokens generated for them.
 
-    A terminal shows a bar, and beside it, if any were generated, the tokens in a second.
+    A terminal shows a bar, before it what it is ``about``, and beside it, if any were generated,
+    the tokens in a second.
     """
     if not sys.stderr.isatty():
         yield lambda count, tokens: None
         return
     from tqdm import tqdm
 
-    with tqdm(total=total, initial=done, unit=f" {unit}", dynamic_ncols=True) as bar:
+    with tqdm(total=total, initial=done, unit=f" {unit}", desc=about, dynamic_ncols=True) as bar:
         started, generated = time.monotonic(), 0
 
         def advance(count: int, tokens: int) -> None:

@@ -28,10 +28,12 @@ app = typer.Typer(
 @app.command("ls", hidden=True)
 def list_plugins(context: typer.Context, json: Json = False) -> None:
     """List the installed plugins, each with its state; one that is broken stops nothing."""
+    from zoo.evaluation.catalog import collections
     from zoo.plugins import commands, plugins
 
     found = plugins()
     added = [_imported(each) for each in commands(context.obj)]
+    measuring = [each for each in collections() if each.distribution != "zoo"]
     if json:
         rows = [
             {
@@ -56,6 +58,21 @@ def list_plugins(context: typer.Context, json: Json = False) -> None:
             }
             for each in added
         ]
+        for row in rows:
+            row["benchmarks"] = []
+        rows += [
+            {
+                "module": each.target,
+                "distribution": each.distribution,
+                "version": each.version,
+                "state": each.state,
+                "error": each.error or None,
+                "architectures": [],
+                "command": None,
+                "benchmarks": list(each.files),
+            }
+            for each in measuring
+        ]
         output.emit_json("plugins", rows)
         return
     output.emit_table(
@@ -79,6 +96,16 @@ def list_plugins(context: typer.Context, json: Json = False) -> None:
                 each.error,
             ]
             for each in added
+        ]
+        + [
+            [
+                each.target,
+                each.state,
+                f"benchmarks {', '.join(each.files)}" if each.files else "",
+                f"{each.distribution} {each.version}",
+                each.error,
+            ]
+            for each in measuring
         ],
     )
 

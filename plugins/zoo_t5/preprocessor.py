@@ -31,6 +31,12 @@ class T5Preprocessor:
         """
         return [encoding.ids for encoding in self.text.encode(texts)]
 
+    def encode_targets(self, texts: Sequence[str]) -> list[list[int]]:
+        """The tokens of texts as the decoder writes them, without an end."""
+        tokenizer = self.text.tokenizer
+        encodings = tokenizer.backend.encode_batch(list(texts), add_special_tokens=False)
+        return [tokenizer.checked(encoding.ids) for encoding in encodings]
+
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of tokens, without special ones."""
         return self.text.tokenizer.decode(tokens)

@@ -134,6 +134,6 @@ def test_ends_come_from_generation_config_first(folder: Path, tmp_path: Path) ->
     (tmp_path / "generation_config.json").unlink()
     assert load(tmp_path).preprocessor.ends == (0,)
 
-    (tmp_path / "generation_config.json").write_text('{"eos_token_id": 9999}')
-    with pytest.raises(CheckpointError, match="eos_token_id is 9999; expected tokens below 290"):
+    (tmp_path / "generation_config.json").write_text('{"eos_token_id": -1}')
+    with pytest.raises(CheckpointError, match="eos_token_id is -1; expected tokens below 290"):
         load(tmp_path)

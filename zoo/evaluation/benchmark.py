@@ -60,6 +60,10 @@ class Placed(str):
         placed.place = place
         return placed
 
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]  # str has no place
+        """What a copy is made of."""
+        return str(self), self.place
+
 
 @dataclass(frozen=True)
 class Draw:
@@ -82,6 +86,7 @@ class Source:
         files: What they are called below the folder that a user names; the first one there is
             counts. One of them is a name, or a mapping from columns to the names of files that
             belong together, row by row.
+        beside: The file that comes with the benchmark's own, a path from its folder.
         columns: Names of the columns, for tables whose first line is a row.
         hub: A dataset repository on the Hugging Face hub, ``org/name``.
         config: Which of the repository's datasets.
@@ -89,26 +94,28 @@ class Source:
         split: What the repository calls the split.
         rows: The part of the rows that counts, as Python slices them: ``(start, stop)``.
         draw: So many rows are drawn from those that differ: how many, in which columns.
-        unit: What a row of a text file is: a ``line``, or a ``page`` under a heading of WikiText's,
-            `` = Title = ``.
+        documents: How lines of a text make a row; one makes a row unless given.
         group: A column. Rows in a line that have the same there become one, whose other columns are
             lists.
         picture: A column that names pictures, which ``pictures`` holds.
         pictures: What the folder or archive of pictures may be called.
+        path: The file itself, where a file of rows is the benchmark.
     """
 
     files: tuple[str | Mapping[str, str], ...] = ()
+    beside: str = ""
     columns: tuple[str, ...] = ()
     hub: str = ""
     config: str = ""
     revision: str = ""
     split: str = ""
     rows: tuple[int | None, int | None] = (None, None)
-    unit: str = "line"
+    documents: str = ""
     group: str = ""
     picture: str = ""
     pictures: tuple[str, ...] = ()
     draw: Draw | None = None
+    path: Path | None = None
 
 
 Form = Mapping[str, Any]  # Any: a Placed, or a list of them
@@ -259,6 +266,10 @@ _SOURCE = Record(
             ListOf(_FileOrFiles(), 1),
             "What the file may be called, below the folder that --data names.",
         ),
+        "beside": Field(
+            Text(r"\w[\w.+-]*(?:/\w[\w.+-]*)*", "a path below the folder of this file"),
+            "The file that comes with this one.",
+        ),
         "columns": Field(ListOf(_COLUMN, 1), "For a table whose first line is a row."),
         "hub": Field(Text(REPOSITORY, "org/name"), "A dataset repository on the hub."),
         "config": Field(Text(), "Which of the repository's datasets."),
@@ -283,7 +294,9 @@ _SOURCE = Record(
             ),
             "Draw a test set from a corpus that has none.",
         ),
-        "unit": Field(Choice(("line", "page")), "What a row of a text file is."),
+        "documents": Field(
+            Choice(("wiki",)), "How lines of a text make a row: by the titles of WikiText's pages."
+        ),
         "group": Field(_COLUMN, "A column whose equal values make rows one."),
         "picture": Field(_COLUMN, "A column with names of pictures."),
         "pictures": Field(ListOf(_FILE, 1), "Where these pictures are: a folder or an archive."),
@@ -308,7 +321,7 @@ _DOCUMENT = Record(
             "A template or a column for each field of a sample.",
             required=True,
         ),
-        "classes": Field(_OneOrMore(_Word()), "The classes, as prompts call them."),
+        "classes": Field(ListOf(_Word(), 2, repeating=True), "The classes, as prompts call them."),
         "labels": Field(ListOf(_Word(), 2), "The classes, as the data calls them."),
         "protocols": Field(
             TableOf(_Setting(), Text(NAME, "a protocol's name")),
@@ -322,7 +335,16 @@ _DOCUMENT = Record(
 def _source(values: Mapping[str, Any]) -> Source:
     texts = {
         name: values[name]
-        for name in ("hub", "config", "revision", "split", "unit", "group", "picture")
+        for name in (
+            "beside",
+            "hub",
+            "config",
+            "revision",
+            "split",
+            "documents",
+            "group",
+            "picture",
+        )
         if name in values
     }
     start, stop = values.get("rows", ":").split(":")

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-import re
+import hashlib
+import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import InputError, UsageError
 from zoo.evaluation.benchmark import Benchmark, Draw, Source
-from zoo.evaluation.pictures import class_folders, idx, is_archive, named_pictures
+from zoo.evaluation.pictures import (
+    Pictured,
+    class_folders,
+    idx,
+    is_archive,
+    named_pictures,
+    picture_at,
+)
 from zoo.rows import Fields, read_rows
+
+if TYPE_CHECKING:
+    from zoo.hub.datasets import Split
 
 _MOST = 2**30  # bytes of a file in an archive
 _TABLES = (".csv", ".jsonl", ".tsv", ".txt")
-_TITLE = re.compile(r" = [^=].* = ")
 
 Rows = Iterator[tuple[str, Fields]]
 
@@ -27,7 +38,8 @@ def open_rows(benchmark: Benchmark, split: str, data: Path | None) -> Rows:
         benchmark: Says what its files are called, and where the hub has them.
         split: ``test`` or ``train``.
         data: A file, or a folder with the benchmark's files, or one with a folder of the
-            benchmark's name that has them; the hub unless given.
+            benchmark's name that has them; unless given, what lies beside the benchmark's own
+            file, or the hub.
 
     Raises:
         InputError: A file cannot be read, or is not of its format.
@@ -37,6 +49,11 @@ def open_rows(benchmark: Benchmark, split: str, data: Path | None) -> Rows:
     source = benchmark.data.get(split)
     if source is None:
         raise UsageError(f"{benchmark.name} has no data for {split!r}, which this protocol takes")
+    data = data or source.path
+    if data is None and source.beside:
+        return _cut(_read(_beside(benchmark, source), source, of_classes=False), source)
+    if data is None and source.hub:
+        return _cut(_of_the_hub(source), source)
     if data is None:
         raise UsageError(
             f"{benchmark.name}: expected --data, the file or folder with "
@@ -48,10 +65,69 @@ def open_rows(benchmark: Benchmark, split: str, data: Path | None) -> Rows:
         rows = _grouped(rows, source.group)
     if source.pictures:
         rows = _illustrated(rows, source, data, benchmark.name)
+    if source.path is not None and benchmark.task == "image-classification":
+        rows = _located(rows, data.parent)
     if source.draw is not None:
         rows = iter(_drawn(rows, source.draw))
+    return _cut(rows, source)
+
+
+def _cut(rows: Rows, source: Source) -> Rows:
+    """The part of the rows that counts."""
     start, stop = source.rows
     return iter([*rows][start:stop]) if (start, stop) != (None, None) else rows
+
+
+def origin(benchmark: Benchmark, split: str, data: Path | None) -> dict[str, str]:
+    """Where a split's rows came from when they were read, for reports."""
+    source = benchmark.data[split]
+    if data is None and source.beside:
+        return {"path": str(_beside(benchmark, source))}
+    if data is None and source.path is None and source.hub:
+        found = _fetched(source)
+        return {
+            "hub": source.hub,
+            "config": source.config,
+            "split": source.split,
+            "commit": found.commit,
+        }
+    return {"path": str(data or source.path)}
+
+
+def _fetched(source: Source) -> Split:
+    return _fetch(source.hub, source.config, source.split, source.revision)
+
+
+@cache
+def _fetch(repository: str, config: str, split: str, revision: str) -> Split:
+    """A split of the hub: while a process lives the same one, whatever ``main`` becomes."""
+    from zoo.hub.datasets import fetch_split
+
+    return fetch_split(
+        repository,
+        split=split,
+        config=config,
+        revision=revision or None,
+        progress=sys.stderr.isatty(),
+    )
+
+
+def _of_the_hub(source: Source) -> Rows:
+    """The rows of all files of a split, numbered from 1, as if they were one."""
+    found = _fetched(source)
+    number = 0
+    for file in found.files:
+        for _, row in read_rows(str(file), _bytes(file)):
+            number += 1
+            place = f"hf:{found.repository}@{found.commit[:7]} {source.split} row {number}"
+            yield place, {name: _with_picture(value, place) for name, value in row.items()}
+
+
+def _with_picture(value: Any, place: str) -> Any:  # noqa: ANN401 (what a row holds)
+    """A cell, or the picture it is: the hub's hold the bytes of a file beside its name."""
+    if isinstance(value, dict) and isinstance(value.get("bytes"), bytes):
+        return Pictured(place, hashlib.sha256(value["bytes"]).hexdigest(), value["bytes"])
+    return value
 
 
 def _drawn(rows: Rows, draw: Draw) -> list[tuple[str, Fields]]:
@@ -76,6 +152,35 @@ def _drawn(rows: Rows, draw: Draw) -> list[tuple[str, Fields]]:
             f"expected {draw.rows} different rows or more to draw from, came {len(different)}"
         )
     return random.Random(draw.seed).sample([*different.values()], draw.rows)
+
+
+def _beside(benchmark: Benchmark, source: Source) -> Path:
+    """The file that comes with the benchmark's own, in its folder or below.
+
+    Raises:
+        UsageError: It is not there, or a link leads out of the folder.
+    """
+    folder = Path(benchmark.file).resolve().parent
+    path = (folder / source.beside).resolve()
+    if not path.is_relative_to(folder) or not path.is_file():
+        raise UsageError(f"{benchmark.file}: there is no {source.beside!r} beside it")
+    return path
+
+
+def check_data(benchmark: Benchmark, split: str, data: Path | None) -> None:
+    """Find what `open_rows` would read, without reading it.
+
+    Raises:
+        UsageError: There is no such file.
+    """
+    source = benchmark.data.get(split)
+    data = data or (source.path if source is not None else None)
+    if source is not None and data is not None:
+        _find(benchmark, source, data)
+    elif source is not None and source.beside:
+        _beside(benchmark, source)
+    elif source is None or not source.hub:
+        open_rows(benchmark, split, None)
 
 
 def _find(benchmark: Benchmark, source: Source, data: Path) -> Path | dict[str, Path]:
@@ -103,8 +208,9 @@ def _read(found: Path | Mapping[str, Path], source: Source, *, of_classes: bool)
             return class_folders(found)
         if found.suffix.lower() == ".zip":
             return _members(found, source)
-        rows = read_rows(str(found), _bytes(found), columns=source.columns or None)
-        return _pages(rows) if source.unit == "page" else rows
+        if source.documents == "wiki":
+            return _pages(_read_column(found), source.columns[0] if source.columns else "page")
+        return read_rows(str(found), _bytes(found), columns=source.columns or None)
     return _joined({column: _read_column(path) for column, path in found.items()})
 
 
@@ -135,23 +241,27 @@ def _members(path: Path, source: Source) -> Rows:
                 name = f"{path}/{member.filename}"
                 yield from read_rows(name, archive.read(member), columns=source.columns or None)
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-        raise InputError(f"{path}: no zip, or damaged: {error}") from error
+        raise InputError(f"{path}: no zip archive, or damaged: {error}") from error
 
 
-def _pages(lines: Rows) -> Rows:
-    """Lines of WikiText as pages: each begins with its title, which has one sign on each side."""
+def _pages(lines: Rows, column: str) -> Rows:
+    """WikiText's pages, each from a title ``= Title =`` to the next.
+
+    As EleutherAI/wikitext_document_level splits them, by which lm-evaluation-harness measures.
+    """
     page: list[str] = []
-    place = ""
-    for where, row in lines:
-        line = next(iter(row.values()))
-        if _TITLE.fullmatch(line) and page:
-            yield place, {"page": "\n".join(page)}
+    start = ""
+    for place, line in lines:
+        text = next(iter(line.values()))
+        marks = text.replace("= = =", "===").replace("= =", "==").strip()
+        if marks.startswith("= ") and marks.endswith(" ="):
+            if "".join(page).strip():
+                yield start, {column: "\n".join(page)}
             page = []
-        if page or line.strip():
-            place = place if page else where
-            page.append(line)
-    if page:
-        yield place, {"page": "\n".join(page)}
+        start = start if page else place
+        page.append(text)
+    if "".join(page).strip():
+        yield start, {column: "\n".join([*page, ""])}
 
 
 def _grouped(rows: Rows, column: str) -> Rows:
@@ -176,6 +286,17 @@ def _illustrated(rows: Rows, source: Source, data: Path, name: str) -> Rows:
         if key not in pictures:
             raise InputError(f"{place}: {str(found)!r} has no picture {key!r}")
         yield place, {**row, source.picture: pictures[key]}
+
+
+def _located(rows: Rows, folder: Path) -> Rows:
+    """Put pictures where their paths are, which begin in a folder."""
+    for place, row in rows:
+        name = row["picture"]
+        if not isinstance(name, str) or not name:
+            raise InputError(f"{place}: picture is {name!r:.40}; expected a path")
+        if not (folder / name).is_file():
+            raise InputError(f"{place}: there is no picture {str(folder / name)!r}")
+        yield place, {**row, "picture": picture_at(folder / name)}
 
 
 def _joined(columns: Mapping[str, Rows]) -> Rows:

@@ -99,6 +99,15 @@ def named_pictures(path: Path) -> Mapping[str, Pictured]:
     }
 
 
+def picture_at(path: Path) -> Pictured:
+    """The picture in a file.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    return _pictured(str(path), path)
+
+
 def idx(path: Path) -> Rows:
     """The rows of an IDX file, as MNIST's are: (n, H, W) bytes are pictures, (n,) are numbers.
 

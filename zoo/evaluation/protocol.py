@@ -9,6 +9,7 @@ numbers: it alone knows what is right.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -122,9 +123,17 @@ class Measurement(Protocol):
     texts that are the same for all samples, such as templates and class names.
     """
 
-    instruments: Mapping[str, Instrument]
-    method: str
-    prompts: Mapping[str, Any]
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """What asks the model, by the names that questions use."""
+
+    @property
+    def method(self) -> str:
+        """What is done, in words."""
+
+    @property
+    def prompts(self) -> Mapping[str, Any]:
+        """The texts that are the same for all samples; JSON."""
 
     def questions(self, sample: Sample) -> Sequence[Question]:
         """What is asked about a sample.
@@ -139,3 +148,6 @@ class Measurement(Protocol):
 
 Advance = Callable[[int], object]
 """Called with each number of samples done."""
+
+Progress = Callable[[int], AbstractContextManager[Advance]]
+"""Opened with how many samples there are to do."""

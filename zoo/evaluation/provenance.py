@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
+from zoo import hub
+from zoo.entry import Entry
+from zoo.evaluation.benchmark import Benchmark
 from zoo.evaluation.protocol import Sample
 from zoo.loading import Loaded
+from zoo.result_cache import ResultCache
 
 _PACKAGES = ("zoo", "torch", "tokenizers", "pillow", "numpy", "safetensors", "timm", "sacrebleu")
 
@@ -23,7 +29,7 @@ def provenance(loaded: Loaded) -> dict[str, Any]:
             "source": str(entry.source),
             "revision": loaded.revision,
             "architecture": loaded.architecture.name,
-            "weights": {each.path: each.sha256 for each in entry.files},
+            "files": _hashes(entry),
         },
         "dtype": str(loaded.dtype).removeprefix("torch."),
         "device": _device(loaded),
@@ -31,6 +37,27 @@ def provenance(loaded: Loaded) -> dict[str, Any]:
         "python": platform.python_version(),
         "system": platform.platform(),
     }
+
+
+def benchmark_facts(benchmark: Benchmark, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Which benchmark, as its file had it, and what it sets for the protocol."""
+    facts: dict[str, Any] = {"name": benchmark.name, "task": benchmark.task}
+    if benchmark.file:
+        facts["sha256"] = hashlib.sha256(Path(benchmark.file).read_bytes()).hexdigest()
+    return facts | {"settings": dict(settings)}
+
+
+def _hashes(entry: Entry) -> dict[str, str]:
+    """The sha256 of each file of a checkpoint: as it is pinned, which was checked, or as it is."""
+    if entry.files:
+        return {each.path: each.sha256 for each in entry.files}
+    found = hub.find_cached(entry)
+    if found is None:
+        return {}
+    with closing(ResultCache()) as known:  # what nobody touched is not read again
+        return {
+            name: known.content(path.resolve()).sha256 for name, path in sorted(found.files.items())
+        }
 
 
 def data_fingerprint(samples: Sequence[Sample]) -> dict[str, Any]:

@@ -5,26 +5,28 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from zoo.errors import CheckpointError, InputError, TaskError, UsageError
 from zoo.evaluation.answers import Asking, Known
 from zoo.evaluation.benchmark import Benchmark
-from zoo.evaluation.data import open_rows
+from zoo.evaluation.data import open_rows, origin
 from zoo.evaluation.protocol import (
     Advance,
     Answer,
     Failure,
     Measurement,
+    Progress,
     Question,
     Sample,
     Setup,
 )
 from zoo.evaluation.protocols import PROTOCOLS, Spec
-from zoo.evaluation.provenance import data_fingerprint, provenance
+from zoo.evaluation.provenance import benchmark_facts, data_fingerprint, provenance
 from zoo.evaluation.result import Failed, Result
 from zoo.evaluation.samples import hash_of, read_samples
 from zoo.evaluation.shards import Shards
@@ -34,6 +36,12 @@ from zoo.tasks import able
 
 # Samples whose answers are asked for, and kept, together: what a run that is killed may lose.
 WINDOW = 256
+
+
+@contextmanager
+def _silent(total: int) -> Iterator[Advance]:
+    """No progress bar."""
+    yield lambda count: None
 
 
 def evaluate(
@@ -47,7 +55,7 @@ def evaluate(
     seed: int = 0,
     cache: bool = True,
     shards: Shards | None = None,
-    advance: Advance = lambda count: None,
+    progress: Progress = _silent,
 ) -> Result:
     """Measure a model on a benchmark.
 
@@ -65,7 +73,8 @@ def evaluate(
         seed: For whatever a protocol draws.
         cache: Whether answers are kept from one run to the next.
         shards: Which of how many processes this is; all of them return the result.
-        advance: Called with each number of samples done.
+        progress: Opened with the number of samples that this process does; what it gives is called
+            with each number that is done.
 
     Raises:
         TaskError: None of the benchmark's protocols suits the model.
@@ -78,23 +87,18 @@ def evaluate(
         if number is not None and number < 1:
             raise UsageError(f"{name} is {number}; expected 1 or more")
     shards = shards or Shards()
-    name, measurement = _made_ready(model, benchmark, protocol, seed)
-    spec = PROTOCOLS[name]
-    samples = [
-        sample
-        for split in spec.splits
-        for sample in _samples(benchmark, split, data, limit if split == "test" else None)
-    ]
-    questions = [measurement.questions(sample) for sample in samples]
-
-    with closing(ResultCache()) if cache else nullcontext() as kept:
-        asking = Asking(model, measurement.instruments, kept, batch_size=batch_size)
-        mine: Known = {}
-        for window, start in enumerate(range(0, len(samples), WINDOW)):
-            if shards.mine(window):
-                part = questions[start : start + WINDOW]
-                mine |= asking.ask([each for row in part for each in row])
-                advance(len(part))
+    with shards.together():
+        name, measurement = _made_ready(model, benchmark, protocol, seed)
+        spec = PROTOCOLS[name]
+        samples = [
+            sample
+            for split in spec.splits
+            for sample in _samples(benchmark, split, data, limit if split == "test" else None)
+        ]
+        questions = [measurement.questions(sample) for sample in samples]
+        with closing(ResultCache()) if cache else nullcontext() as kept:
+            asking = Asking(model, measurement.instruments, kept, batch_size=batch_size)
+            mine = _answers(asking, questions, shards, progress)
     known: Known = {}
     for part in shards.gather(mine):
         known |= part
@@ -118,16 +122,66 @@ def evaluate(
         chance=benchmark.chance,
         samples=len(findings.details),
         failed=tuple(failed),
-        details=tuple(findings.details),
+        details=tuple(_placed(findings.details, good)),
         confusion=None if confusion is None else vars(confusion),
         provenance={
             **provenance(model),
-            "data": data_fingerprint(samples),
+            "benchmark": benchmark_facts(benchmark, benchmark.protocols.get(name, {})),
+            "data": data_fingerprint(samples)
+            | {"from": {split: origin(benchmark, split, data) for split in spec.splits}},
             "prompts": measurement.prompts,
+            "classes": list(benchmark.classes),
+            "instruments": {key: list(each.facts) for key, each in measurement.instruments.items()},
+            "limit": limit,
+            "batch_size": batch_size,
             "seed": seed,
+            "processes": shards.world,
         },
         seconds=time.monotonic() - started,
     )
+
+
+def _answers(
+    asking: Asking,
+    questions: Sequence[Sequence[Question]],
+    shards: Shards,
+    progress: Progress,
+) -> Known:
+    """What the model says to this process's part of the questions, window by window."""
+    # So few that each process has one; a window of one process alone never depends on the others.
+    size = min(WINDOW, math.ceil(len(questions) / shards.world))
+    windows = [
+        questions[start : start + size]
+        for number, start in enumerate(range(0, len(questions), size))
+        if shards.mine(number)
+    ]
+    answers: Known = {}
+    with progress(sum(map(len, windows))) as advance:
+        for window in windows:
+            answers |= asking.ask([each for row in window for each in row])
+            advance(len(window))
+    return answers
+
+
+def _placed(
+    details: Sequence[Mapping[str, Any]], samples: Sequence[Sample]
+) -> Iterator[Mapping[str, Any]]:
+    """Say of each detail which sample it is of, where each sample of the test has one.
+
+    By it two runs are compared sample by sample, though some failed in one of them.
+    """
+    measured = [sample for sample in samples if sample.split == "test"]
+    if len(measured) != len(details):
+        yield from details
+        return
+    for sample, detail in zip(measured, details, strict=True):
+        yield {"sample": sample.number, "sha256": sample.sha256[:16], **detail}
+
+
+def suits(tasks: Sequence[str], benchmark: Benchmark, wanted: str | None = None) -> bool:
+    """Whether a model with these tasks can be measured, as far as its entry tells."""
+    names = [wanted] if wanted is not None else [*benchmark.protocols]
+    return any(not set(PROTOCOLS[name].needs).isdisjoint(tasks) for name in names)
 
 
 def suitable_protocols(model: Model, benchmark: Benchmark, wanted: str | None = None) -> list[str]:

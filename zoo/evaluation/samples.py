@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.errors import InputError, RegistryError
 from zoo.evaluation.benchmark import Benchmark, Form, Placed
-from zoo.evaluation.cleaning import FILTERS
 from zoo.evaluation.pictures import Pictured
 from zoo.evaluation.protocol import Content, Sample
+from zoo.evaluation.text_filters import FILTERS
 from zoo.rows import Fields
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 _COLUMN = re.compile(r"\w+(\.\w+)*")  # of a column that holds a table, one of its own
+_EXPRESSION = re.compile(r"\{\{-?((?:(?!\}\}|\{\{).)*?)-?\}\}", re.DOTALL)
 
 
 class Template:
@@ -32,10 +33,13 @@ class Template:
 
         self._text = text
         try:
-            self._sandbox = Sandbox(text, FILTERS)
+            self._sandbox = Sandbox(self._program(), FILTERS)
         except TemplateError as error:
             raise RegistryError(f"{text.place}: the template is no Jinja: {error}") from error
         self._sandbox.undefined = StrictUndefined  # a row without the column has no empty one
+
+    def _program(self) -> str:
+        return self._text
 
     def fill(self, values: Mapping[str, Any], place: str) -> str:
         """Render with these values, of the row that stands in ``place``.
@@ -59,6 +63,26 @@ class Template:
                 f"{self._text.place}: the template {self._text!r:.60} fails on {place}: "
                 f"{type(error).__name__}: {error}"
             ) from error
+
+
+class Expression(Template):
+    """A template that is one expression, such as ``{{ choices.text }}``: a value, no text.
+
+    What it comes to is what JSON can hold: a list of texts, a number.
+    """
+
+    def _program(self) -> str:
+        return f"{{{{ ({_expression(self._text)}) | tojson }}}}"
+
+    def value(self, values: Mapping[str, Any], place: str) -> Any:  # noqa: ANN401 (any value)
+        """What the expression comes to; errors are those of `fill`."""
+        return json.loads(self.fill(values, place))
+
+
+def _expression(text: str) -> str | None:
+    """What stands between the braces of a template that is nothing else."""
+    found = _EXPRESSION.fullmatch(text.strip())
+    return found[1] if found else None
 
 
 def read_samples(
@@ -122,13 +146,15 @@ def _parse(value: Any) -> Any:  # noqa: ANN401 (a template, a column, or a list 
     if isinstance(value, list):
         return [_parse(each) for each in value]
     if isinstance(value, Placed) and not _COLUMN.fullmatch(value):
-        return Template(value)
+        return Template(value) if _expression(value) is None else Expression(value)
     return value
 
 
 def _value(parsed: Any, row: Fields, place: str) -> Any:  # noqa: ANN401 (what the row holds)
     if isinstance(parsed, list):
         return [_value(each, row, place) for each in parsed]
+    if isinstance(parsed, Expression):
+        return parsed.value(row, place)
     if isinstance(parsed, Template):
         return parsed.fill(row, place)
     if isinstance(parsed, Placed):

@@ -40,6 +40,69 @@ def proportion(name: str, hits: Sequence[bool]) -> Metric:
     return Metric(name, p, plain.stderr, centre - half, centre + half)
 
 
+def mean_of_groups(name: str, groups: Sequence[Metric]) -> Metric:
+    """The mean of k groups' means, each counting alike: its standard error is √(Σ s²) / k."""
+    k = len(groups)
+    value = math.fsum(group.value for group in groups) / k
+    errors = [group.stderr for group in groups if group.stderr is not None]
+    if len(errors) < k:
+        return Metric(name, value)
+    stderr = math.sqrt(math.fsum(each**2 for each in errors)) / k
+    return Metric(name, value, stderr, value - _Z * stderr, value + _Z * stderr)
+
+
+# What lm-evaluation-harness draws for a perplexity, in series that have a seed each.
+_SERIES, _DRAWS = 100, 1000
+
+
+def perplexity(name: str, log_likelihoods: Sequence[float]) -> Metric:
+    """The exponential of the mean of -x, with the standard error of 100,000 bootstrap draws.
+
+    The draws are those of lm-evaluation-harness, from Python's own generator with the seeds 0 to
+    99, so that its standard error is found again; the interval is the normal one of the logarithm.
+    """
+    n = len(log_likelihoods)
+    plain = mean(name, [-each for each in log_likelihoods])
+    if not math.isfinite(plain.value) or plain.stderr is None:
+        return Metric(name, _exp(plain.value))
+    half = _Z * plain.stderr
+    return Metric(
+        name,
+        _exp(plain.value),
+        _bootstrapped(log_likelihoods, n),
+        _exp(plain.value - half),
+        _exp(plain.value + half),
+    )
+
+
+def _bootstrapped(log_likelihoods: Sequence[float], n: int) -> float:
+    """The standard deviation of the perplexities of draws with replacement."""
+    import random
+
+    import numpy as np
+
+    values = np.asarray(log_likelihoods)
+    found = np.empty(_SERIES * _DRAWS)
+    for seed in range(_SERIES):
+        # numpy has the same generator as Python, and makes fractions of it in the same way.
+        _, state, _ = random.Random(seed).getstate()
+        generator = np.random.RandomState()
+        key = np.array(state[:-1], dtype=np.uint32)
+        generator.set_state(("MT19937", key, state[-1], 0, 0.0))
+        for draw in range(_DRAWS):
+            chosen = (generator.random_sample(n) * n).astype(np.intp)
+            found[seed * _DRAWS + draw] = values[chosen].mean()
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.exp(-found).std(ddof=1))
+
+
+def _exp(value: float) -> float:
+    try:
+        return math.exp(value)
+    except OverflowError:  # the perplexity of a model that is sure of the wrong
+        return math.inf
+
+
 def spearman(name: str, first: Sequence[float], second: Sequence[float]) -> Metric:
     """Spearman's correlation of ranks, ties sharing their mean rank; with Fisher's interval.
 
@@ -89,30 +152,3 @@ def _correlation(first: Sequence[float], second: Sequence[float]) -> float:
         math.fsum((x - a) ** 2 for x in first) * math.fsum((y - b) ** 2 for y in second)
     )
     return covariance / spread if spread else math.nan
-
-
-def perplexity(name: str, log_likelihoods: Sequence[float]) -> Metric:
-    """The exponential of minus the mean, and its standard error by bootstrap.
-
-    The draws are lm-evaluation-harness's (lm_eval/api/metrics.py, ``bootstrap_stderr``: 100,000 of
-    them, Python's generator seeded with 0, 1, … for a thousand each), so that the error is too.
-    """
-    import numpy as np
-
-    values = np.array(log_likelihoods, dtype=np.float64)
-    n = len(values)
-    if not n:
-        return Metric(name, math.nan)
-    value = math.exp(-math.fsum(log_likelihoods) / n)
-    if n == 1:
-        return Metric(name, value)
-    drawn: list[float] = []
-    for seed in range(_DRAWS // 1000):
-        generator = np.random.RandomState([seed])  # seeded by an array, as Python's is
-        for _ in range(1000):
-            picked = (generator.random_sample(n) * n).astype(np.intp)
-            drawn.append(math.exp(-values[picked].mean()))
-    middle = math.fsum(drawn) / len(drawn)
-    stderr = math.sqrt(math.fsum((x - middle) ** 2 for x in drawn) / (len(drawn) - 1))
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return Metric(name, value, stderr, float(low), float(high))

@@ -4,20 +4,23 @@ from zoo.nn.activation import activation
 from zoo.nn.attention import Attention, KeysValues, attend
 from zoo.nn.cache import Cache, KVCache, LayerCache, place
 from zoo.nn.feed_forward import FeedForward, GatedFeedForward
+from zoo.nn.packed import PackedLinear, pack_linears
 from zoo.nn.patches import PatchEmbedding, patchify, resample_grid, unpatchify
 from zoo.nn.rotary import Rotary
 from zoo.nn.segments import Segments
 from zoo.nn.source import SourceState
-from zoo.nn.tree import TokenTree
+from zoo.nn.tree import Forest, TokenTree
 
 __all__ = [
     "Attention",
     "Cache",
     "FeedForward",
+    "Forest",
     "GatedFeedForward",
     "KVCache",
     "KeysValues",
     "LayerCache",
+    "PackedLinear",
     "PatchEmbedding",
     "Rotary",
     "Segments",
@@ -25,6 +28,7 @@ __all__ = [
     "TokenTree",
     "activation",
     "attend",
+    "pack_linears",
     "patchify",
     "place",
     "resample_grid",

@@ -155,27 +155,30 @@ class Fact:
 
 @dataclass(frozen=True)
 class ListOf:
-    """A list without repetitions."""
+    """A list, without repetitions unless they are allowed."""
 
     kind: Kind
     minimum: int = 0
+    repeating: bool = False
 
     def read(self, node: Node, where: str, report: Report) -> list[Any]:  # Any: as Kind.read
         if not isinstance(node, Items):
             report.add(node.start[0] + 1, f"{where} must be a list, came {_sort(node)}")
             return []
         if len(node.items) < self.minimum:
-            report.add(node.start[0] + 1, f"{where} must not be an empty list")
+            few = "an empty list" if self.minimum == 1 else f"a list of less than {self.minimum}"
+            report.add(node.start[0] + 1, f"{where} must not be {few}")
         values: list[Any] = []
         for index, item in enumerate(node.items):
             value = self.kind.read(item, f"{where}[{index}]", report)
-            if value in values:
+            if value in values and not self.repeating:
                 report.add(item.start[0] + 1, f"{where} holds {value!r} twice")
             values.append(value)
         return values
 
     def schema(self) -> dict[str, Any]:
-        schema = {"type": "array", "items": self.kind.schema(), "uniqueItems": True}
+        schema: dict[str, Any] = {"type": "array", "items": self.kind.schema()}
+        schema |= {} if self.repeating else {"uniqueItems": True}
         return schema | ({"minItems": self.minimum} if self.minimum else {})
 
 
@@ -302,6 +305,7 @@ _REPORTED = Record(
         "metric": Field(Text(), "What was measured.", True),
         "value": Field(Number(), "The number as the source prints it.", True),
         "unit": Field(Text(), "The unit the source prints it in, such as %."),
+        "tolerance": Field(Number(), "How far `zoo eval --check` may be off, in that unit."),
         "source": Field(Text(), "URL or citation.", True),
         "protocol": Field(Text(), "How it was measured: split, shots, templates.", True),
     }

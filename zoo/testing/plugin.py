@@ -16,6 +16,7 @@ import zoo
 from zoo.distributions import EntryPoint, enabled, entry_points
 from zoo.errors import RegistryError, UsageError
 from zoo.plugins import (
+    BENCHMARKS,
     COMMANDS,
     GROUP,
     Command,
@@ -73,7 +74,7 @@ def contract(name: str) -> Iterator[Check]:
     """
     points = {
         group: [point for point in entry_points(group) if is_called(point, name)]
-        for group in (GROUP, REGISTRIES, COMMANDS)
+        for group in (GROUP, REGISTRIES, COMMANDS, BENCHMARKS)
     }
     if not any(points.values()):
         raise UsageError(
@@ -91,6 +92,9 @@ def contract(name: str) -> Iterator[Check]:
     for point in filter(enabled, points[REGISTRIES]):
         about = f"registry of {point.distribution}"
         yield Check(about, "is valid", partial(_registry_is_valid, point))
+    for point in filter(enabled, points[BENCHMARKS]):
+        about = f"benchmarks of {point.distribution}"
+        yield Check(about, "are valid", partial(_benchmarks_are_valid, point))
     for command in commands():
         if any(command.name == p.name and command.target == p.value for p in points[COMMANDS]):
             yield Check(f"zoo {command.name}", "is a command", partial(_is_command, command))
@@ -247,6 +251,29 @@ def _is_possible(entry: Entry) -> None:
         )
     if entry.source.scheme == "bundled":
         fetch(entry)  # checks that the folder is there, and the pins if there are any
+
+
+def _benchmarks_are_valid(point: EntryPoint) -> str:
+    """Read all files, find the data that comes with them; return the names."""
+    from zoo.evaluation.catalog import collections, read_named
+    from zoo.evaluation.data import check_data
+
+    (found,) = (
+        each
+        for each in collections()
+        if (each.target, each.distribution) == (point.value, point.distribution)
+    )
+    if found.state != "ok":
+        raise ContractError(f"{found.state}: {found.error}")
+    try:
+        for path in found.files.values():
+            benchmark = read_named(path)
+            for split, source in benchmark.data.items():
+                if source.beside:
+                    check_data(benchmark, split, None)
+    except (RegistryError, UsageError) as error:
+        raise ContractError(str(error)) from error
+    return ", ".join(found.files)
 
 
 def _is_command(command: Command) -> None:

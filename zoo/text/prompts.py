@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 from zoo.checkpoint import Files
-from zoo.errors import CheckpointError, InputError
+from zoo.errors import CheckpointError, InputError, ZooWarning
 from zoo.text.chat import ChatTemplate, Message, load_chat_template
 from zoo.text.preprocessor import check_unicode
 from zoo.text.tokenizer import Tokenizer, load_tokenizer
@@ -35,18 +37,26 @@ class PromptPreprocessor:
     chat: ChatTemplate | None = None
 
     def encode(self, prompt: str) -> list[int]:
-        """The tokens of a prompt, with the special ones that the model was trained with.
+        """The tokens of a prompt, begun with the special ones that the model was trained with.
+
+        Those that would close a text are left out, since this one goes on.
 
         Raises:
             InputError: It is empty, and the model has no token to begin with; or it is no Unicode.
         """
         check_unicode(prompt, "the prompt")
         tokens = self.tokenizer.checked(self.tokenizer.backend.encode(prompt).ids)
-        if tokens:
-            return tokens
+        if len(tokens) > self._closing:
+            return tokens[: len(tokens) - self._closing]
         if self.start is None:
             raise InputError("the prompt is empty; expected at least one word")
         return [self.start]
+
+    @cached_property
+    def _closing(self) -> int:
+        """How many special tokens stand after any text: ``[SEP]``, where BERT's tokenizer is."""
+        special = self.tokenizer.backend.encode("a").special_tokens_mask
+        return special[::-1].index(0) if 0 in special else 0
 
     def encode_chat(self, messages: Sequence[Message]) -> tuple[str, list[int]]:
         """A conversation as one text, and its tokens: all special ones are those in the text.
@@ -67,7 +77,8 @@ class PromptPreprocessor:
 def load_prompts(files: Files, config: PromptConfig) -> PromptPreprocessor:
     """Read tokenizer, start and ends from a checkpoint.
 
-    The ends are those of ``generation_config.json``, else of ``config.json``.
+    The ends are those of ``generation_config.json``, else of ``config.json``; it is warned of
+    numbers beyond the vocabulary, which never come up.
 
     Raises:
         CheckpointError: The tokenizer is missing, damaged, or larger than the network's vocabulary;
@@ -91,8 +102,17 @@ def _special(files: Files, name: str, vocabulary: int) -> tuple[int, ...]:
         value = files.json("config.json").get(name)
     numbers = [] if value is None else value if isinstance(value, list) else [value]
     for number in numbers:
-        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < vocabulary:
+        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
             raise CheckpointError(
                 f"{files.source}: {name} is {value!r}; expected tokens below {vocabulary}"
             )
-    return tuple(numbers)
+    known = tuple(number for number in numbers if number < vocabulary)
+    if len(known) < len(numbers):
+        # transformers writes GPT-2's 50256 into any config of its kind that names none.
+        warnings.warn(
+            f"{files.source}: {name} is {value}, but the network knows {vocabulary} tokens only, "
+            "so it never comes up",
+            ZooWarning,
+            stacklevel=2,
+        )
+    return known

@@ -15,7 +15,6 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import wraps
-from types import MappingProxyType
 from typing import Any, NoReturn
 
 from jinja2 import nodes
@@ -47,7 +46,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     Args:
         source: The template.
-        filters: Of the caller's, for texts.
+        filters: Further functions of a value that it may use.
 
     Raises:
         TemplateError: The template is no Jinja, or spends too much before it runs.
@@ -56,7 +55,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset(["+", "*", "**", "%"])
 
     def __init__(
-        self, source: str, filters: Mapping[str, Callable[[str], str]] = MappingProxyType({})
+        self, source: str, filters: Mapping[str, Callable[[str], str]] | None = None
     ) -> None:
         self._left = _ALLOWANCE
         super().__init__(
@@ -66,7 +65,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             finalize=self._spend,
         )
         self.filters["tojson"] = _to_json
-        self.filters |= filters
+        self.filters.update(filters or {})
         for name, function in self.filters.items():
             self.filters[name] = self._guarded(name, function)
         for name, test in self.tests.items():

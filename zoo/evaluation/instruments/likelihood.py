@@ -1,251 +1,281 @@
-"""How probable a causal language model finds texts, as lm-evaluation-harness measures it.
+"""How probable texts are to a language model.
 
-Its ``loglikelihood`` and ``loglikelihood_rolling`` (EleutherAI/lm-evaluation-harness,
-lm_eval/api/model.py and lm_eval/models/huggingface.py), with two differences that change no number:
-what several continuations follow is computed once, and only tokens that are scored are predicted.
+Requests are encoded as lm-evaluation-harness encodes them, and numbers are equal to its own: see
+its lm_eval/api/model.py (`_encode_pair`) and lm_eval/models/huggingface.py.
+https://github.com/EleutherAI/lm-evaluation-harness
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import torch
-from torch import Tensor
-
-from zoo import runtime
-from zoo.errors import CheckpointError
-from zoo.evaluation.protocol import Answer, Failure
+from zoo.errors import InputError, TaskError
+from zoo.evaluation.instruments.reading import reading
+from zoo.evaluation.instruments.scoring import CausalScorer, Span, TargetScorer
+from zoo.evaluation.protocol import Answer, Failure, Instrument
 from zoo.model import Model
-from zoo.nn import KVCache, TokenTree
-from zoo.result_cache import key_of
-from zoo.tasks import require
+from zoo.tasks import able
 from zoo.text import PromptPreprocessor
+from zoo.text.preprocessor import check_unicode
 
-# Numbers of the vocabulary's size that are in memory at once, of logits in float32.
-_LOGITS = 2**25
+# Tokens of a window for a network that has no limit, as lm-evaluation-harness has it.
+_WINDOW = 2048
 
-Row = tuple[Sequence[int], list[Sequence[int]]]
-"""The tokens of a text, and those of what may follow it; none of them empty."""
+Pair = Sequence[str]
+"""A context and its continuation."""
 
 
-class _Scorer:
-    """Log-probabilities of tokens after tokens."""
+def continuation_likelihoods(model: Model) -> Instrument:
+    """What says how probable continuations are to a model: of the decoder's kind, or the other.
 
-    def __init__(self, model: Model) -> None:
-        require(model, "text-generation")
-        network: Any = model.network
-        self.network = network
-        self.preprocessor: PromptPreprocessor = model.preprocessor
-        self.device = model.device
-        cache = network.new_cache(1, 1)
-        # A network of another kind, such as a recurrent one, reads each continuation for itself.
-        self._layers = len(cache.layers) if isinstance(cache, KVCache) else None
-
-    @property
-    def facts(self) -> tuple[object, ...]:
-        """What changes tokens: the tokenizer, and what stands before a text without context."""
-        return (key_of(self.preprocessor.tokenizer.backend.to_str()), self.start)
-
-    @property
-    def start(self) -> int:
-        """What a text without context begins with: the token that begins texts, or ends them.
-
-        Raises:
-            CheckpointError: There is neither.
-        """
-        if self.preprocessor.start is not None:
-            return self.preprocessor.start
-        if self.preprocessor.ends:
-            return self.preprocessor.ends[0]
-        raise CheckpointError(
-            "config.json names neither bos_token_id nor eos_token_id, so nothing says what the "
-            "first token of a text follows"
+    Raises:
+        TaskError: The model is an encoder-decoder that splits no texts of its target.
+    """
+    if "text-generation" in able(model):
+        return ContinuationLikelihoods(model)
+    if not hasattr(model.preprocessor, "encode_targets"):
+        raise TaskError(
+            f"{model.entry.name} cannot score texts: its preprocessor, "
+            f"{type(model.preprocessor).__name__}, has no encode_targets"
         )
-
-    def encode(self, text: str, *, special: bool = True) -> list[int]:
-        """The tokens of a text; with the special ones that the tokenizer adds by default."""
-        backend = self.preprocessor.tokenizer.backend
-        ids = backend.encode(text, add_special_tokens=special).ids
-        return self.preprocessor.tokenizer.checked(ids)
-
-    def score(self, rows: Sequence[Row]) -> list[list[tuple[float, bool]]]:
-        """For each continuation the sum of its log-probabilities, and whether each was the best."""
-        rows = rows if self._layers is not None else [(t, [b]) for t, bs in rows for b in bs]
-        lengths = [len(text) + sum(len(each) - 1 for each in after) for text, after in rows]
-
-        def run(indices: list[int]) -> list[list[tuple[float, bool]]]:
-            return self._run([rows[index] for index in indices])
-
-        with torch.inference_mode():
-            return runtime.in_batches(
-                lengths, run, tokens=runtime.default_tokens(self.device), padded=True
-            )
-
-    def _run(self, rows: Sequence[Row]) -> list[list[tuple[float, bool]]]:
-        # The last token of a continuation predicts nothing that is scored, so it is not read.
-        read = [[*text, *(t for each in after for t in each[:-1])] for text, after in rows]
-        T = max(map(len, read))
-        tokens = torch.tensor([[*row, *[0] * (T - len(row))] for row in read], device=self.device)
-        if self._layers is None:
-            hidden = self.network(tokens)  # (B, T, C); causality hides the padding
-        else:
-            shape = [(len(text), [len(each) - 1 for each in after]) for text, after in rows]
-            tree = TokenTree(shape, layers=self._layers, device=self.device)
-            hidden = self.network(tokens, cache=tree)
-        places = [place for number, row in enumerate(rows) for place in _places(row, number * T)]
-        targets = [token for _, after in rows for each in after for token in each]
-        chosen, best = self._predict(hidden.flatten(0, 1), places, targets)
-        return _summed(rows, chosen, best)
-
-    def _predict(
-        self, hidden: Tensor, places: Sequence[int], targets: Sequence[int]
-    ) -> tuple[list[float], list[bool]]:
-        """Each target's log-probability, and whether no other token has a higher one."""
-        index = torch.tensor(places, device=self.device)
-        wanted = torch.tensor(targets, device=self.device)
-        size = max(1, _LOGITS // self.preprocessor.tokenizer.backend.get_vocab_size())
-        chosen: list[float] = []
-        best: list[bool] = []
-        for start in range(0, len(places), size):
-            logits = self.network.predict(hidden[index[start : start + size]]).float()  # (n, V)
-            target = wanted[start : start + size, None]
-            scores = logits.gather(1, target)[:, 0] - logits.logsumexp(1)
-            chosen += scores.tolist()
-            best += (logits.argmax(1) == target[:, 0]).tolist()
-        return chosen, best
+    return TargetLikelihoods(model)
 
 
-class LogLikelihood:
-    """Scores continuations of a context: content is ``[context, [continuation, …]]``.
+class ContinuationLikelihoods:
+    """How probable continuations are after their contexts.
 
-    The answer is a list of ``[sum of log-probabilities, 1 if each token was the best else 0]``.
+    The content of a question is a list of pairs; all that they have in common at their beginning
+    is computed once. The answer is a list with, for each pair, the sum of the log-probabilities of
+    the continuation's tokens (nats), whether each of them was the most probable, how many they
+    are, and how many tokens of the context were cut off for the model's limit.
     """
 
     def __init__(self, model: Model) -> None:
-        self._scorer = _Scorer(model)
-        self._most: int | None = self._scorer.network.max_length
-        self.facts = ("log-likelihood", 1, *self._scorer.facts)
+        self._reader = _Reader(model.preprocessor)
+        self._scorer = CausalScorer(model)
+        self.facts = ("continuations", 1, reading(model.preprocessor))
 
-    def ask(self, contents: Sequence[tuple[str, Sequence[str]]]) -> Sequence[Answer | Failure]:
-        """Score all continuations."""
-        rows: list[Row] = []
-        owners: list[list[tuple[int, int]]] = []  # of each content's continuations: row, place
-        failures: dict[int, Failure] = {}
-        for number, (context, continuations) in enumerate(contents):
-            # What is too long loses its beginning, so that choices may follow different texts.
-            texts: dict[tuple[int, ...], int] = {}
-            owners.append([])
-            for continuation in continuations:
-                text, after = self._pair(context, continuation)
-                if not after:
-                    failures[number] = Failure(f"the continuation {continuation!r:.40} is no token")
-                    continue
-                if self._most is not None and len(after) > self._most:
-                    failures[number] = Failure(
-                        f"a continuation has {len(after)} tokens, the model's context {self._most}"
-                    )
-                    continue
-                if self._most is not None:
-                    text = text[-(self._most + 1 - len(after)) :]
-                if tuple(text) not in texts:
-                    texts[tuple(text)] = len(rows)
-                    rows.append((text, []))
-                row = texts[tuple(text)]
-                owners[number].append((row, len(rows[row][1])))
-                rows[row][1].append(after)
-        scored = self._score(rows)
+    def ask(self, contents: Sequence[Sequence[Pair]]) -> Sequence[Answer | Failure]:
+        """Likelihoods of each content's continuations."""
+        encoded = [self._spans(pairs) for pairs in self._reader.pairs(contents)]
+        good = [spans for spans in encoded if not isinstance(spans, Failure)]
+        scored = iter(self._scorer.score([[span for span, _ in spans] for spans in good]))
         return [
-            failures.get(number) or [list(scored[row][place]) for row, place in places]
-            for number, places in enumerate(owners)
+            spans
+            if isinstance(spans, Failure)
+            else [
+                [total, greedy, span.scored, cut]
+                for (span, cut), (total, greedy) in zip(spans, next(scored), strict=True)
+            ]
+            for spans in encoded
         ]
 
-    def _score(self, rows: Sequence[Row]) -> list[list[tuple[float, bool]]]:
-        good = [row for row in rows if row[1]]
-        scores = iter(self._scorer.score(good))
-        return [next(scores) if row[1] else [] for row in rows]
-
-    def _pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
-        """Tokens of a context, and those that a continuation adds to them.
-
-        Spaces at the context's end belong to what follows, as tokenizers have it.
-        """
-        if not context:
-            after = self._scorer.encode(continuation, special=False)
-            if after[:1] == [self._scorer.start]:
-                return after[:1], after[1:]
-            return [self._scorer.start], after
-        stripped = context.rstrip()
-        whole = self._scorer.encode(context + continuation)
-        text = self._scorer.encode(stripped) if stripped else []
-        return (text or [self._scorer.start]), whole[len(text) :]
+    def _spans(self, pairs: list[_Encoded] | Failure) -> list[tuple[Span, int]] | Failure:
+        """What the network sees of pairs of tokens, and how much it does not."""
+        if isinstance(pairs, Failure):
+            return pairs
+        limit = self._scorer.max_length
+        spans = []
+        for context, continuation in pairs:
+            tokens = [*context, *continuation]
+            if limit is not None and len(continuation) > limit:
+                return Failure(
+                    f"a continuation of {len(continuation)} tokens; the model takes {limit}"
+                )
+            kept = tokens if limit is None else tokens[-(limit + 1) :]
+            spans.append((Span(kept, len(continuation)), len(tokens) - len(kept)))
+        return spans
 
 
-class RollingLikelihood:
-    """Scores whole texts: content is a text, the answer ``[sum of log-probabilities, tokens]``.
+class TargetLikelihoods:
+    """How probable an encoder-decoder's targets are after their sources.
 
-    A text longer than the context is read in windows that do not overlap, each of which sees one
-    token before it; the first sees the token that begins texts.
+    Contents and answers are those of `ContinuationLikelihoods`: a context is the source, and its
+    continuation the beginning of a target, whose end is not scored.
     """
 
     def __init__(self, model: Model) -> None:
-        self._scorer = _Scorer(model)
-        self.facts = ("rolling log-likelihood", 1, *self._scorer.facts)
+        self._preprocessor = model.preprocessor
+        self._scorer = TargetScorer(model)
+        self.facts = ("targets", 1, reading(model.preprocessor))
+
+    def ask(self, contents: Sequence[Sequence[Pair]]) -> Sequence[Answer | Failure]:
+        """Likelihoods of each content's continuations."""
+        encoded = [self._encode(pairs) for pairs in contents]
+        good = [pairs for pairs in encoded if not isinstance(pairs, Failure)]
+        scored = iter(self._scorer.score(good))
+        return [
+            pairs
+            if isinstance(pairs, Failure)
+            else [
+                [total, greedy, len(target), 0]
+                for (_, target), (total, greedy) in zip(pairs, next(scored), strict=True)
+            ]
+            for pairs in encoded
+        ]
+
+    def _encode(self, pairs: Sequence[Pair]) -> list[_Encoded] | Failure:
+        moved = [_without_trailing_spaces(*pair) for pair in pairs]
+        try:
+            for _, continuation in moved:
+                check_unicode(continuation, "the continuation")
+            sources = self._preprocessor.encode([context for context, _ in moved])
+        except InputError as error:
+            return Failure(str(error))
+        targets = self._preprocessor.encode_targets([each for _, each in moved])
+        limit = self._scorer.max_length
+        for (_, text), target in zip(moved, targets, strict=True):
+            if not target:
+                return Failure(f"the continuation {text!r:.40} has no token of its own")
+            if limit is not None and len(target) > limit:
+                return Failure(f"a continuation of {len(target)} tokens; the model takes {limit}")
+        return list(zip(sources, targets, strict=True))
+
+
+class TextLikelihoods:
+    """How probable whole texts are, read in windows.
+
+    Every token is scored once. A window's first token is predicted from the last one of the window
+    before, and the text's first from the token that texts begin with; the last window begins
+    earlier, so that it is as long as the others, and scores what they have not. The answer is the
+    sum of log-probabilities (nats) and the number of tokens.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._reader = _Reader(model.preprocessor)
+        self._scorer = CausalScorer(model)
+        self.facts = ("rolling", 1, reading(model.preprocessor))
 
     def ask(self, contents: Sequence[str]) -> Sequence[Answer | Failure]:
-        """Score all texts."""
-        rows: list[Row] = []
-        counts: list[int] = []
-        tokens = [self._scorer.encode(text) for text in contents]
-        for each in tokens:
-            windows = _windows(each, self._scorer.start, self._scorer.network.max_length)
-            rows += [(before, [after]) for before, after in windows]
-            counts.append(len(windows))
-        scored = iter(self._scorer.score(rows))
-        sums = [sum(next(scored)[0][0] for _ in range(count)) for count in counts]
-        return [[total, len(each)] for total, each in zip(sums, tokens, strict=True)]
+        """Likelihoods of texts."""
+        encoded = [self._reader.whole(text) for text in contents]
+        windows = [
+            [] if isinstance(tokens, Failure) else self._windows(tokens) for tokens in encoded
+        ]
+        scored = iter(self._scorer.score([[span] for spans in windows for span in spans]))
+        answers: list[Answer | Failure] = []
+        for tokens, spans in zip(encoded, windows, strict=True):
+            if isinstance(tokens, Failure):
+                answers.append(tokens)
+            else:
+                totals = [next(scored)[0][0] for _ in spans]
+                answers.append([sum(totals), sum(span.scored for span in spans)])
+        return answers
+
+    def _windows(self, tokens: Sequence[int]) -> list[Span]:
+        """The tokens after the first, all of them scored, in spans that the network can read."""
+        size = self._scorer.max_length or _WINDOW
+        spans = []
+        for start in range(0, len(tokens) - 1, size):
+            stop = min(start + size + 1, len(tokens))
+            spans.append(Span(tokens[max(0, stop - size - 1) : stop], stop - start - 1))
+        return spans
 
 
-def _places(row: Row, start: int) -> list[int]:
-    """Where each scored token of a row is predicted from, in a tensor where the row has a start."""
-    text, after = row
-    places: list[int] = []
-    end = len(text)
-    for each in after:
-        places += [start + len(text) - 1, *range(start + end, start + end + len(each) - 1)]
-        end += len(each) - 1
-    return places
+_Encoded = tuple[Sequence[int], Sequence[int]]
+"""The tokens of a context, one or more, and of its continuation."""
 
 
-def _summed(
-    rows: Sequence[Row], chosen: Sequence[float], best: Sequence[bool]
-) -> list[list[tuple[float, bool]]]:
-    """For each row and continuation the sum over its tokens, and whether all were the best."""
-    results: list[list[tuple[float, bool]]] = []
-    start = 0
-    for _, after in rows:
-        results.append([])
-        for each in after:
-            end = start + len(each)
-            results[-1].append((sum(chosen[start:end]), all(best[start:end])))
-            start = end
-    return results
+class _Reader:
+    """Texts to tokens, as lm-evaluation-harness splits them."""
+
+    def __init__(self, preprocessor: PromptPreprocessor) -> None:
+        self._tokenizer = preprocessor.tokenizer
+        starts = (preprocessor.start, *preprocessor.ends)
+        self._prefix = next((each for each in starts if each is not None), None)
+        self._prefix_text = (
+            None
+            if self._prefix is None
+            else self._tokenizer.backend.decode([self._prefix], skip_special_tokens=False)
+        )
+
+    def pairs(self, contents: Sequence[Sequence[Pair]]) -> list[list[_Encoded] | Failure]:
+        """Each content's pairs; all texts are tokenized at once."""
+        moved = [[_without_trailing_spaces(*pair) for pair in pairs] for pairs in contents]
+        try:
+            return self._encoded(moved)
+        except InputError:  # one of them is no Unicode: find out which
+            return [self._one(pairs) for pairs in moved]
+
+    def whole(self, text: str) -> list[int] | Failure:
+        """A text's tokens after the one that texts begin with."""
+        if self._prefix is None:
+            return _NO_PREFIX
+        try:
+            tokens = self._encode([text])[0]
+        except InputError as error:
+            return Failure(str(error))
+        return [self._prefix, *tokens] if tokens else Failure("the text has no token")
+
+    def _one(self, pairs: Sequence[Pair]) -> list[_Encoded] | Failure:
+        try:
+            return self._encoded([pairs])[0]
+        except InputError as error:
+            return Failure(str(error))
+
+    def _encoded(self, contents: Sequence[Sequence[Pair]]) -> list[list[_Encoded] | Failure]:
+        texts: dict[str, int] = {}
+        for pairs in contents:
+            for context, continuation in pairs:
+                texts.setdefault(context, len(texts))
+                texts.setdefault(context + continuation, len(texts))
+        rows = self._encode([*texts])
+        bare = {
+            continuation: self._encode([continuation], special=False)[0]
+            for pairs in contents
+            for context, continuation in pairs
+            if not context
+        }
+        results: list[list[_Encoded] | Failure] = []
+        for pairs in contents:
+            encoded: list[_Encoded] = []
+            for context, continuation in pairs:
+                if context:
+                    before = rows[texts[context]]
+                    after = rows[texts[context + continuation]][len(before) :]
+                elif self._prefix is None:
+                    results.append(_NO_PREFIX)
+                    break
+                else:
+                    before, after = [self._prefix], bare[continuation]
+                    if after[:1] == before:  # as if the text's own first token were the prefix
+                        after = after[1:]
+                if not before or not after:
+                    which, text = ("continuation", continuation) if before else ("context", context)
+                    results.append(Failure(f"the {which} {text!r:.40} has no token of its own"))
+                    break
+                encoded.append((before, after))
+            else:
+                results.append(encoded)
+        return results
+
+    def _encode(self, texts: Sequence[str], *, special: bool = True) -> list[list[int]]:
+        """The tokens of texts; none is added to one that begins with the prefix as it is written.
+
+        Raises:
+            InputError: One is no Unicode.
+        """
+        for text in texts:
+            check_unicode(text, "the text")
+        written = [
+            not special or bool(self._prefix_text and text.startswith(self._prefix_text))
+            for text in texts
+        ]
+        rows: list[list[int]] = [[]] * len(texts)
+        for as_is in (False, True):
+            chosen = [number for number, each in enumerate(written) if each == as_is]
+            encodings = self._tokenizer.backend.encode_batch(
+                [texts[number] for number in chosen], add_special_tokens=not as_is
+            )
+            for number, encoding in zip(chosen, encodings, strict=True):
+                rows[number] = self._tokenizer.checked(encoding.ids)
+        return rows
 
 
-def _windows(
-    tokens: Sequence[int], start: int, most: int | None
-) -> list[tuple[Sequence[int], Sequence[int]]]:
-    """Split a text: what is seen before each window, and the window.
+_NO_PREFIX = Failure("the context is empty, and the model has no token that texts begin with")
 
-    lm_eval/utils.py, ``get_rolling_token_windows`` with a context of 1, and
-    ``make_disjoint_window``: a window that would be short sees more of what is before it.
-    """
-    if most is None or len(tokens) <= most:
-        return [([start], tokens)] if tokens else []
-    windows: list[tuple[Sequence[int], Sequence[int]]] = [([start], tokens[:most])]
-    done = most
-    while done < len(tokens):
-        end = min(done + most, len(tokens))
-        windows.append((tokens[max(0, end - most - 1) : done], tokens[done:end]))
-        done = end
-    return windows
+
+def _without_trailing_spaces(context: str, continuation: str) -> Pair:
+    """Spaces at a context's end belong to the word that follows."""
+    kept = context.rstrip()
+    return kept, context[len(kept) :] + continuation

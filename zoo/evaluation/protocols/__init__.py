@@ -39,8 +39,7 @@ TASKS = {
     "image-text-retrieval": Task(frozenset({"picture", "captions"})),
     "language-modeling": Task(frozenset({"text"}), frozenset({"original"})),
     "multiple-choice": Task(
-        frozenset({"answer"}),
-        frozenset({"context", "choices", "contexts", "continuation", "group"}),
+        frozenset({"choices", "answer"}), frozenset({"context", "continuation", "group"})
     ),
     "sentence-similarity": Task(frozenset({"first", "second", "score"})),
     "text-classification": Task(frozenset({"text", "label"})),
@@ -81,11 +80,11 @@ PROTOCOLS = {
         "whether a picture's captions are nearest to it, and it to them",
     ),
     "log-likelihood": Spec(
-        f"{_HERE}.multiple_choice:MultipleChoice",
-        frozenset({"multiple-choice"}),
-        ("text-generation",),
-        "which choice is the most probable after its context",
-        frozenset({"delimiter"}),
+        f"{_HERE}.log_likelihood:LogLikelihood",
+        frozenset({"multiple-choice", "text-classification"}),
+        ("text-generation", "text2text-generation"),
+        "the choice that is most probable after the context",
+        frozenset({"context", "words", "delimiter"}),
     ),
     "pseudo-log-likelihood": Spec(
         f"{_HERE}.pseudo_choice:PseudoChoice",
@@ -97,14 +96,14 @@ PROTOCOLS = {
     "last-word": Spec(
         f"{_HERE}.last_word:LastWord",
         frozenset({"word-prediction"}),
-        ("text-generation",),
-        "whether each token of the word is the most probable",
+        ("text-generation", "text2text-generation"),
+        "whether each token of the word is the most probable, and the word's perplexity",
     ),
-    "perplexity": Spec(
-        f"{_HERE}.perplexity:Perplexity",
+    "rolling": Spec(
+        f"{_HERE}.rolling:Rolling",
         frozenset({"language-modeling"}),
         ("text-generation",),
-        "how probable whole texts are, in windows that do not overlap",
+        "the perplexity of whole texts: for each word, byte and token",
     ),
     "pseudo-perplexity": Spec(
         f"{_HERE}.pseudo_perplexity:PseudoPerplexity",

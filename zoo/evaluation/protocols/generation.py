@@ -7,7 +7,7 @@ https://arxiv.org/abs/1804.08771
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -49,7 +49,7 @@ class Translation:
         if "translation" in able(setup.model):
             instrument = Translations(setup.model, options)
             chosen = ", ".join(f"{name} {value}" for name, value in options.items())
-            self.method = f"translations by {chosen or 'the settings of the model'}"
+            self._way = f"translations by {chosen or 'the settings of the model'}"
         else:
             template = settings.get("template")
             if not isinstance(template, Placed):
@@ -65,8 +65,9 @@ class Translation:
             self._template = Template(template)
             instrument = FirstLines(setup.model, max_new_tokens=most)
             self.prompts = {"template": str(template)}
-            self.method = "what follows the prompt up to the end of the line, greedily"
+            self._way = "what follows the prompt up to the end of the line, greedily"
         self.instruments = {"translation": instrument}
+        self.method = self._way
 
     def questions(self, sample: Sample) -> Sequence[Question]:
         """The source, or a prompt with it."""
@@ -88,19 +89,11 @@ class Translation:
             [each[n] if n < len(each) else None for each in references]
             for n in range(max(map(len, references)))
         ]
-        metrics: list[Metric] = []
-        for name, scorer in (
-            # Of one sentence no bootstrap says how far its score can be trusted.
-            ("bleu", BLEU(tokenize=self._tokenize, force=True)),
-            ("chrf", CHRF()),
-        ):
-            draws = _DRAWS if len(said) > 1 else 1
-            score = scorer.corpus_score(said, streams, n_bootstrap=draws)
-            low, high = (
-                (score._mean - score._ci, score._mean + score._ci) if draws > 1 else (None, None)
-            )
-            metrics.append(Metric(name, score.score, None, low, high))
-            self.method += f"; {name} {scorer.get_signature()}"
+        bleu, how_bleu = _scored(
+            "bleu", lambda: BLEU(tokenize=self._tokenize, force=True), said, streams
+        )
+        chrf, how_chrf = _scored("chrf", CHRF, said, streams)
+        self.method = f"{self._way}; BLEU {how_bleu}; chrF {how_chrf}"
         each = CHRF()
         details = [
             {
@@ -111,7 +104,30 @@ class Translation:
             }
             for sample, wanted, text in zip(samples, references, said, strict=True)
         ]
-        return Findings(metrics, details)
+        return Findings([bleu, chrf], details)
+
+
+def _scored(
+    name: str,
+    make: Callable[[], Any],  # sacrebleu's metrics ship no types
+    said: Sequence[str],
+    streams: Sequence[Sequence[str | None]],
+) -> tuple[Metric, str]:
+    """A score over all sentences with sacrebleu's interval, and its signature."""
+    scorer = make()
+    if len(said) > 1:
+        try:
+            score = scorer.corpus_score(said, streams, n_bootstrap=_DRAWS)
+        except TypeError:
+            # sacrebleu 2.6 cannot take the mean of draws some of which match nothing at all
+            scorer = make()
+        else:
+            mean, half = float(score._mean), float(score._ci)
+            return Metric(name, float(score.score), None, mean - half, mean + half), str(
+                scorer.get_signature()
+            )
+    score = scorer.corpus_score(said, streams)
+    return Metric(name, float(score.score)), str(scorer.get_signature())
 
 
 def _references(sample: Sample) -> list[str]:

@@ -1,0 +1,34 @@
+"""What an error says to people, and the exit code that it has."""
+
+from __future__ import annotations
+
+from zoo.errors import PluginError, ZooError
+from zoo.plugins import COMMANDS, GROUP
+
+
+def described(error: Exception) -> tuple[str, int]:
+    """One line for an error that was not expected too, and its exit code."""
+    if isinstance(error, ZooError):
+        return str(error), error.exit_code
+    reason = str(error).strip().partition("\n")[0]
+    plugin = _plugin_that_raised(error)
+    message = (
+        f"{type(error).__name__}: {reason}; this is a defect of {plugin or 'zoo'}, set "
+        "ZOO_DEBUG=1 for the traceback"
+    )
+    return message, PluginError.exit_code if plugin else 1
+
+
+def _plugin_that_raised(error: Exception) -> str:
+    """The plugin whose code was running, if one was: the innermost on the way to the error."""
+    import traceback
+
+    from zoo.distributions import entry_points
+
+    owners = {point.package: point for point in entry_points(GROUP) + entry_points(COMMANDS)}
+    found = ""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package in owners:
+            found = f"{package} of {owners[package]}"
+    return found

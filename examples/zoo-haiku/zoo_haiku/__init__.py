@@ -1,0 +1,1 @@
+"""Haiku: a benchmark, which is data; there is no code."""

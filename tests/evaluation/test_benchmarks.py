@@ -1,0 +1,29 @@
+"""The benchmarks that come with zoo."""
+
+from __future__ import annotations
+
+import pytest
+
+from zoo.evaluation import Benchmark, benchmarks
+from zoo.evaluation.protocols import PROTOCOLS
+
+OURS = benchmarks()
+
+
+@pytest.mark.parametrize("benchmark", OURS.values(), ids=OURS)
+def test_each_is_read_and_can_be_had_somewhere(benchmark: Benchmark) -> None:
+    assert all(benchmark.task in PROTOCOLS[name].tasks for name in benchmark.protocols)
+    for source in benchmark.data.values():
+        assert source.files or source.hub
+        assert not source.hub or source.split
+
+
+@pytest.mark.parametrize(
+    "benchmark",
+    [each for each in OURS.values() if each.task == "text-classification"],
+    ids=lambda each: each.name,
+)
+def test_classes_have_as_many_words_as_there_are(benchmark: Benchmark) -> None:
+    assert len(set(benchmark.classes)) == len(benchmark.classes)
+    words = benchmark.protocols.get("cloze", {}).get("words", benchmark.classes)
+    assert len(words) == len(benchmark.classes)
