@@ -87,6 +87,8 @@ class Blob:
 class HubServer:
     """Repositories, as {id: {revision: {path: bytes}}}, behind HTTP for as long as a ``with``.
 
+    A dataset's id begins with ``datasets/``, as its URL does.
+
     ``metadata`` off makes listings hold names alone, as some mirrors' do. ``token`` is the only one
     accepted, if any is sent; repositories in ``gated`` want it.
     """
@@ -200,9 +202,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         path = unquote(urlsplit(self.path).path)
-        if match := re.fullmatch(r"/api/models/(.+?)(?:/(revision|tree)/([^/]+))?", path):
+        if match := re.fullmatch(
+            r"/api/(?:models/)?((?:datasets/)?.+?)(?:/(revision|tree)/([^/]+))?", path
+        ):
             self._list(match[1], match[3] or "main", as_tree=match[2] == "tree")
-        elif match := re.fullmatch(r"/([^/]+/[^/]+|[^/]+)/(resolve|cdn)/([^/]+)/(.+)", path):
+        elif match := re.fullmatch(
+            r"/((?:datasets/)?[^/]+/[^/]+|[^/]+)/(resolve|cdn)/([^/]+)/(.+)", path
+        ):
             self._resolve(match[1], match[3], match[4], on_cdn=match[2] == "cdn")
         else:
             self._refuse(404)

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import InputError, UsageError
 from zoo.evaluation.benchmark import Benchmark, Draw, Source
-from zoo.evaluation.pictures import class_folders, idx, is_archive, named_pictures, picture_at
+from zoo.evaluation.pictures import (
+    Pictured,
+    class_folders,
+    idx,
+    is_archive,
+    named_pictures,
+    picture_at,
+)
 from zoo.rows import Fields, read_rows
+
+if TYPE_CHECKING:
+    from zoo.hub.datasets import Split
 
 _MOST = 2**30  # bytes of a file in an archive
 _TABLES = (".csv", ".jsonl", ".tsv", ".txt")
@@ -39,6 +52,8 @@ def open_rows(benchmark: Benchmark, split: str, data: Path | None) -> Rows:
     data = data or source.path
     if data is None and source.beside:
         return _cut(_read(_beside(benchmark, source), source, of_classes=False), source)
+    if data is None and source.hub:
+        return _cut(_of_the_hub(source), source)
     if data is None:
         raise UsageError(
             f"{benchmark.name}: expected --data, the file or folder with "
@@ -61,6 +76,58 @@ def _cut(rows: Rows, source: Source) -> Rows:
     """The part of the rows that counts."""
     start, stop = source.rows
     return iter([*rows][start:stop]) if (start, stop) != (None, None) else rows
+
+
+def origin(benchmark: Benchmark, split: str, data: Path | None) -> dict[str, str]:
+    """Where a split's rows came from when they were read, for reports."""
+    source = benchmark.data[split]
+    if data is None and source.beside:
+        return {"path": str(_beside(benchmark, source))}
+    if data is None and source.path is None and source.hub:
+        found = _fetched(source)
+        return {
+            "hub": source.hub,
+            "config": source.config,
+            "split": source.split,
+            "commit": found.commit,
+        }
+    return {"path": str(data or source.path)}
+
+
+def _fetched(source: Source) -> Split:
+    return _fetch(source.hub, source.config, source.split, source.revision)
+
+
+@cache
+def _fetch(repository: str, config: str, split: str, revision: str) -> Split:
+    """A split of the hub: while a process lives the same one, whatever ``main`` becomes."""
+    from zoo.hub.datasets import fetch_split
+
+    return fetch_split(
+        repository,
+        split=split,
+        config=config,
+        revision=revision or None,
+        progress=sys.stderr.isatty(),
+    )
+
+
+def _of_the_hub(source: Source) -> Rows:
+    """The rows of all files of a split, numbered from 1, as if they were one."""
+    found = _fetched(source)
+    number = 0
+    for file in found.files:
+        for _, row in read_rows(str(file), _bytes(file)):
+            number += 1
+            place = f"hf:{found.repository}@{found.commit[:7]} {source.split} row {number}"
+            yield place, {name: _with_picture(value, place) for name, value in row.items()}
+
+
+def _with_picture(value: Any, place: str) -> Any:  # noqa: ANN401 (what a row holds)
+    """A cell, or the picture it is: the hub's hold the bytes of a file beside its name."""
+    if isinstance(value, dict) and isinstance(value.get("bytes"), bytes):
+        return Pictured(place, hashlib.sha256(value["bytes"]).hexdigest(), value["bytes"])
+    return value
 
 
 def _drawn(rows: Rows, draw: Draw) -> list[tuple[str, Fields]]:

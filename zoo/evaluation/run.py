@@ -14,7 +14,7 @@ from typing import Any
 from zoo.errors import CheckpointError, InputError, TaskError, UsageError
 from zoo.evaluation.answers import Asking, Known
 from zoo.evaluation.benchmark import Benchmark
-from zoo.evaluation.data import open_rows
+from zoo.evaluation.data import open_rows, origin
 from zoo.evaluation.protocol import (
     Advance,
     Answer,
@@ -127,7 +127,8 @@ def evaluate(
         provenance={
             **provenance(model),
             "benchmark": benchmark_facts(benchmark, benchmark.protocols.get(name, {})),
-            "data": data_fingerprint(samples),
+            "data": data_fingerprint(samples)
+            | {"from": {split: origin(benchmark, split, data) for split in spec.splits}},
             "prompts": measurement.prompts,
             "classes": list(benchmark.classes),
             "instruments": {key: list(each.facts) for key, each in measurement.instruments.items()},

@@ -30,7 +30,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from zoo.errors import CacheError, UsageError, ZooError
-from zoo.hub.files import RemoteFile, check_path, is_checksum, is_commit
+from zoo.hub.files import Kind, RemoteFile, check_path, is_checksum, is_commit
 
 _FORMAT = 1
 
@@ -115,15 +115,16 @@ def cannot_write(error: OSError, root: Path) -> ZooError:
 
 @dataclass(frozen=True)
 class Repository:
-    """One model repository's place in a cache; nothing need be there yet."""
+    """One repository's place in a cache, of a model or a dataset; nothing need be there yet."""
 
     id: str
     root: Path
+    kind: Kind = "model"
 
     @property
     def folder(self) -> Path:
         """The repository's folder."""
-        return self.root / f"models--{self.id.replace('/', '--')}"
+        return self.root / f"{self.kind}s--{self.id.replace('/', '--')}"
 
     def snapshot(self, commit: str) -> Path:
         """The folder with the files of one commit."""
@@ -231,7 +232,9 @@ class Repository:
         from huggingface_hub.errors import CachedRepoTreeNotFoundError
 
         try:
-            tree = get_cached_repo_tree(self.id, revision=commit, cache_dir=self.root)
+            tree = get_cached_repo_tree(
+                self.id, revision=commit, cache_dir=self.root, repo_type=self.kind
+            )
         except CachedRepoTreeNotFoundError:
             return None
         # The blob ids are those of LFS pointers, not of the files; the links know better.

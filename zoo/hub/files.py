@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeGuard
+from typing import Literal, TypeGuard
 
 from zoo.errors import CheckpointError, IntegrityError
 
@@ -39,6 +39,10 @@ _WEIGHTS = (
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _GIT_SHA1 = re.compile(r"[0-9a-f]{40}")
+
+
+Kind = Literal["model", "dataset"]
+"""Of a repository."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from zoo.errors import GatedError, HubError, NotFoundError, UsageError
-from zoo.hub.files import RemoteFile, check_path, is_commit
+from zoo.hub.files import Kind, RemoteFile, check_path, is_commit
 
 if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
@@ -28,9 +28,13 @@ class BrokenConnectionError(UnreachableError):
 
 @dataclass(frozen=True)
 class Hub:
-    """A server that speaks the Hugging Face Hub's protocol, by its endpoint's URL."""
+    """A server that speaks the Hugging Face Hub's protocol, by its endpoint's URL.
+
+    ``kind`` is that of the repositories it is asked for.
+    """
 
     endpoint: str
+    kind: Kind = "model"
 
     def files(self, repository: str, revision: str | None) -> tuple[str, Mapping[str, RemoteFile]]:
         """Ask which commit a revision is, and which files it has, by their paths.
@@ -49,7 +53,8 @@ class Hub:
         name = revision or "main"
         try:
             with self.errors(repository, name), quiet():
-                info = api.model_info(
+                ask = api.dataset_info if self.kind == "dataset" else api.model_info
+                info = ask(
                     repository,
                     revision=name,
                     files_metadata=True,
@@ -90,7 +95,9 @@ class Hub:
         """Where a file is to be had."""
         from huggingface_hub import hf_hub_url
 
-        return hf_hub_url(repository, path, revision=commit, endpoint=self.endpoint)
+        return hf_hub_url(
+            repository, path, repo_type=self.kind, revision=commit, endpoint=self.endpoint
+        )
 
     @contextlib.contextmanager
     def errors(self, repository: str, revision: str, path: str = "") -> Iterator[None]:

@@ -4,6 +4,7 @@ from zoo.nn.activation import activation
 from zoo.nn.attention import Attention, KeysValues, attend
 from zoo.nn.cache import Cache, KVCache, LayerCache, place
 from zoo.nn.feed_forward import FeedForward, GatedFeedForward
+from zoo.nn.packed import PackedLinear, pack_linears
 from zoo.nn.patches import PatchEmbedding, patchify, resample_grid, unpatchify
 from zoo.nn.rotary import Rotary
 from zoo.nn.segments import Segments
@@ -19,6 +20,7 @@ __all__ = [
     "KVCache",
     "KeysValues",
     "LayerCache",
+    "PackedLinear",
     "PatchEmbedding",
     "Rotary",
     "Segments",
@@ -26,6 +28,7 @@ __all__ = [
     "TokenTree",
     "activation",
     "attend",
+    "pack_linears",
     "patchify",
     "place",
     "resample_grid",

@@ -11,6 +11,7 @@ from zoo.generation import Decoder, Finish, Generated, Settings, State, generate
 from zoo.generation.engine import SLOTS
 from zoo.generation.settings import Choices
 from zoo.loading import Loaded
+from zoo.nn import pack_linears
 from zoo.tasks import require
 from zoo.tasks.streaming import Streamed
 from zoo.text import TextStream
@@ -85,8 +86,7 @@ def run(
         TaskError: The model does not do the task.
         UsageError: An option is out of range, or two contradict each other.
     """
-    require(loaded, task)
-    decoder: Decoder[State] = loaded.network  # type: ignore[assignment]  # what `prefill` says
+    decoder = _decoder(loaded, task)
     preprocessor: SequencePreprocessor = loaded.preprocessor
     settings = _settings(preprocessor.settings, _chosen(options))
     results = generate(decoder, rows, settings, slots=options.get("slots", SLOTS))
@@ -107,12 +107,11 @@ def stream(
         UsageError: The settings, which may be the checkpoint's own, search with beams, whose text
             is certain at its end only.
     """
-    require(loaded, task)
+    decoder = _decoder(loaded, task)
     if not streams(loaded, options):
         raise UsageError(
             "a search with beams cannot be streamed, nor several sequences; give num_beams=1"
         )
-    decoder: Decoder[State] = loaded.network  # type: ignore[assignment]  # what `prefill` says
     settings = _settings(loaded.preprocessor.settings, _chosen(options))
     return Streamed(steps(decoder, [tokens], settings), TextStream(loaded.preprocessor))
 
@@ -121,6 +120,12 @@ def streams(loaded: Loaded, options: Mapping[str, Any]) -> bool:
     """Whether a text can be streamed with these options, and the checkpoint's for the others."""
     settings = _settings(loaded.preprocessor.settings, _chosen(options))
     return settings.num_beams == 1 and settings.sequences == 1
+
+
+def _decoder(loaded: Loaded, task: str) -> Decoder[State]:
+    require(loaded, task)
+    pack_linears(loaded.network)
+    return loaded.network  # type: ignore[return-value]  # what `prefill` says
 
 
 def _chosen(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from zoo.generation import steps as generate_steps
 from zoo.generation.engine import SLOTS
 from zoo.generation.settings import Choices
 from zoo.loading import Loaded
+from zoo.nn import pack_linears
 from zoo.tasks import require
 from zoo.tasks.streaming import Streamed
 from zoo.text import Message, PromptPreprocessor, TextStream
@@ -184,6 +185,7 @@ def _parts(loaded: Loaded) -> tuple[CausalDecoder[Any], PromptPreprocessor]:
     preprocessor = loaded.preprocessor
     if not isinstance(preprocessor, PromptPreprocessor):
         raise TypeError(f"{TASK} needs a PromptPreprocessor, not {type(preprocessor).__name__}")
+    pack_linears(network)
     return CausalDecoder(network, loaded.device), preprocessor
 
 

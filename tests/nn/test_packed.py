@@ -1,0 +1,132 @@
+"""Packed weights: the same products, and never an old weight."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from zoo.nn import PackedLinear, pack_linears
+from zoo.nn.packed import _gains
+
+pytestmark = pytest.mark.skipif(not _gains(), reason="this CPU gains nothing by packing")
+
+ROWS = [1, 3, 4, 16, 64, 65, 300]
+
+
+def layer(dtype: torch.dtype = torch.float32, *, bias: bool = True) -> nn.Linear:
+    torch.manual_seed(0)
+    linear = nn.Linear(24, 40, bias=bias, dtype=dtype)
+    pack_linears(linear)
+    assert isinstance(linear, PackedLinear)
+    return linear
+
+
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_products_are_those_of_the_plain_layer(dtype: torch.dtype, bias: bool, rows: int) -> None:
+    linear = layer(dtype, bias=bias)
+    x = torch.randn(rows, 24, dtype=dtype)
+
+    with torch.inference_mode():
+        found = linear(x)
+
+    torch.testing.assert_close(found, nn.functional.linear(x, linear.weight, linear.bias))
+
+
+def test_any_shape_before_the_width_is_kept() -> None:
+    linear, x = layer(), torch.randn(3, 2, 5, 24)
+
+    with torch.inference_mode():
+        found = linear(x)
+
+    torch.testing.assert_close(found, nn.functional.linear(x, linear.weight, linear.bias))
+
+
+def test_a_weight_is_packed_where_that_pays() -> None:
+    linear = layer()
+
+    def packs(rows: int) -> bool:
+        linear(torch.randn(rows, 24))
+        return linear._packed is not None
+
+    with torch.inference_mode():
+        assert [packs(rows) for rows in (1, 3, 65, 4)] == [False, False, False, True]
+
+
+@pytest.mark.parametrize("change", ["in place", "another", "data", "loaded"])
+def test_a_changed_weight_counts(change: str) -> None:
+    linear, x = layer(), torch.randn(4, 24)
+    with torch.inference_mode():
+        linear(x)
+    other = torch.randn(40, 24)
+
+    if change == "in place":
+        with torch.no_grad():
+            linear.weight.copy_(other)
+    elif change == "another":
+        linear.weight = nn.Parameter(other)
+    elif change == "data":
+        linear.weight.data = other
+    else:
+        linear.load_state_dict({"weight": other, "bias": linear.bias}, assign=True)
+
+    with torch.inference_mode():
+        torch.testing.assert_close(linear(x), nn.functional.linear(x, other, linear.bias))
+
+
+def test_training_is_as_ever() -> None:
+    linear, x = layer(), torch.randn(4, 24)
+
+    linear(x).sum().backward()
+
+    assert linear.weight.grad is not None
+    torch.testing.assert_close(linear.weight.grad, x.sum(0).expand(40, 24))
+
+
+def test_a_copy_packs_its_own() -> None:
+    linear, x = layer(), torch.randn(4, 24)
+    with torch.inference_mode():
+        before = linear(x)
+
+    twin = copy.deepcopy(linear)
+    with torch.no_grad():
+        twin.weight.zero_()
+
+    with torch.inference_mode():
+        torch.testing.assert_close(linear(x), before)
+        torch.testing.assert_close(twin(x), twin.bias.expand(4, 40))
+
+
+def test_another_dtype_is_another_weight() -> None:
+    linear, x = layer(), torch.randn(4, 24)
+    with torch.inference_mode():
+        linear(x)
+
+    linear.to(torch.bfloat16)
+
+    with torch.inference_mode():
+        assert linear(x.bfloat16()).dtype == torch.bfloat16
+
+
+def test_names_and_values_of_weights_stay() -> None:
+    linear = layer()
+    with torch.inference_mode():
+        linear(torch.randn(4, 24))
+
+    assert list(linear.state_dict()) == ["weight", "bias"]
+
+
+def test_a_subclass_keeps_its_own_way() -> None:
+    class Doubled(nn.Linear):
+        def forward(self, input: torch.Tensor) -> torch.Tensor:
+            return 2 * super().forward(input)
+
+    network = nn.Sequential(Doubled(4, 4), nn.Linear(4, 4))
+
+    pack_linears(network)
+
+    assert [type(module) for module in network] == [Doubled, PackedLinear]
