@@ -32,5 +32,5 @@ def test_its_errors_are_zoos() -> None:
 
 
 def test_help_of_zoo_shows_it_and_its_own_help_is_its_own() -> None:
-    assert "tokens    Of the plugin zoo-tokens 0.1.0." in zoo("--help").stdout
+    assert "tokens Of the plugin zoo-tokens 0.1.0." in " ".join(zoo("--help").stdout.split())
     assert "Usage: zoo tokens [OPTIONS]" in zoo("tokens", "--help").stdout

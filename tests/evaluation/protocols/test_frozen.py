@@ -73,7 +73,7 @@ def test_a_probe_says_what_scikit_learns_logistic_regression_says(tmp_path: Path
 
 
 @pytest.mark.parametrize("C", [0.01, 1.0, 300.0])
-def test_a_probe_has_scikit_learns_weights(C: float) -> None:  # noqa: N803 (scikit-learn's name)
+def test_a_probe_has_scikit_learns_weights(C: float) -> None:
     linear_model = pytest.importorskip("sklearn.linear_model")
     torch.manual_seed(0)
     vectors = torch.nn.functional.normalize(torch.randn(90, 12), dim=1)

@@ -64,7 +64,7 @@ class LinearProbe(Frozen):
         return judged(test.samples, labels, [row[0] for row in best], best, self.classes)
 
 
-def fit(vectors: Tensor, labels: Tensor, *, C: float) -> tuple[Tensor, Tensor]:  # noqa: N803
+def fit(vectors: Tensor, labels: Tensor, *, C: float) -> tuple[Tensor, Tensor]:
     """Fit logistic regression: vectors (n, D) and classes (n,) -> weight (K, D), bias (K,).
 
     Args:
