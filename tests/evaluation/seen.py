@@ -75,7 +75,6 @@ def classification(*, classes: Sequence[str] = CLASSES, **settings: dict[str, An
         forms=({"picture": Placed("picture", "made:1"), "label": Placed("label", "made:1")},),
         protocols={"zero-shot": {"templates": templates}, **protocols},
         classes=tuple(classes),
-        file="made.yaml",
     )
 
 

@@ -127,8 +127,8 @@ def evaluate(
         provenance={
             **provenance(model),
             "benchmark": benchmark_facts(benchmark, benchmark.protocols.get(name, {})),
-            "data": data_fingerprint(samples)
-            | {"from": {split: origin(benchmark, split, data) for split in spec.splits}},
+            "data": data_fingerprint(samples),
+            "origin": {split: origin(benchmark, split, data) for split in spec.splits},
             "prompts": measurement.prompts,
             "classes": list(benchmark.classes),
             "instruments": {key: list(each.facts) for key, each in measurement.instruments.items()},
