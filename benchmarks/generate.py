@@ -1,4 +1,4 @@
-"""Tokens a second of greedy decoding, against transformers' ``generate``.
+"""Tokens a second of greedy decoding, against transformers' ``generate`` and llama.cpp.
 
 GPT-2's size with random weights, prompts of 128 random tokens, 128 new tokens each, in float32 and
 bfloat16; the tokens are compared. ``python -m benchmarks.generate``
@@ -10,13 +10,16 @@ import argparse
 import tempfile
 from pathlib import Path
 
+import llama_cpp
 import tokenizers
 import torch
 import transformers
 
 import zoo
 from benchmarks.harness import interleaved, machine, table
+from benchmarks.llama import Llama, write_gguf
 from zoo.generation import CausalDecoder, Settings, generate
+from zoo.nn import pack_linears
 
 PROMPT = 128
 
@@ -33,15 +36,18 @@ def gpt2(folder: Path) -> Path:
 
 
 class Contest:
-    """Both programs on the same network, prompts and number of new tokens."""
+    """All programs on the same network, prompts and number of new tokens."""
 
     def __init__(self, folder: Path, dtype: str, batch: int, new: int) -> None:
         ours = zoo.load(str(folder), device="cpu", dtype=dtype)
+        pack_linears(ours.network)  # as `Model.generate` does
         self.decoder = CausalDecoder(ours.network, ours.device)  # type: ignore[arg-type]  # a GPT-2
         self.peer = transformers.GPT2LMHeadModel.from_pretrained(folder, dtype=dtype).eval()
         generator = torch.Generator().manual_seed(batch)
         self.prompts = torch.randint(50_000, (batch, PROMPT), generator=generator)
         self.new = new
+        file = write_gguf(self.peer, folder / f"{dtype}.gguf", dtype)
+        self.llama = Llama(file, batch, PROMPT + new)
 
     def zoo(self) -> list[list[int]]:
         """New tokens of each row."""
@@ -60,9 +66,9 @@ class Contest:
         )
         return whole[:, PROMPT:].tolist()
 
-    def equal_rows(self) -> int:
-        """Rows that are the same in both."""
-        return sum(a == b for a, b in zip(self.zoo(), self.transformers(), strict=True))
+    def llama_cpp(self) -> list[list[int]]:
+        """New tokens of each row."""
+        return self.llama.generate(self.prompts.tolist(), self.new)
 
 
 def main(new: int, rounds: int) -> None:
@@ -73,28 +79,36 @@ def main(new: int, rounds: int) -> None:
         for dtype in ("float32", "bfloat16"):
             for batch in (1, 8):
                 contest = Contest(folder, dtype, batch, new)
-                timings = interleaved(
-                    {"transformers": contest.transformers, "zoo": contest.zoo}, rounds
-                )
-                peer, ours = timings["transformers"], timings["zoo"]
+                peers = {"transformers": contest.transformers, "llama.cpp": contest.llama_cpp}
+                timings = interleaved({**peers, "zoo": contest.zoo}, rounds)
+                own, ours = contest.zoo(), timings["zoo"]
+                found = [run() for run in peers.values()]
                 rows.append(
                     (
                         dtype,
                         str(batch),
-                        f"{batch * new / peer.median:.1f}",
-                        f"{batch * new / ours.median:.1f}",
-                        f"{ours.times_faster(peer):.2f}",
-                        f"{contest.equal_rows()} of {batch}",
+                        *(f"{batch * new / timings[each].median:.1f}" for each in timings),
+                        *(f"{ours.times_faster(timings[peer]):.2f}" for peer in peers),
+                        *(
+                            f"{sum(a == b for a, b in zip(own, each, strict=True))} of {batch}"
+                            for each in found
+                        ),
                     )
                 )
-    print(machine())
-    print(
-        table(("numbers", "batch", "transformers tok/s", "zoo tok/s", "ratio", "equal rows"), rows)
+    print(machine(), "llama-cpp-python", llama_cpp.__version__)
+    header: tuple[str, ...] = (
+        "numbers",
+        "batch",
+        "transformers tok/s",
+        "llama.cpp tok/s",
+        "zoo tok/s",
     )
+    header += ("x transformers", "x llama.cpp", "rows as transformers", "as llama.cpp")
+    print(table(header, rows))
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Greedy decoding against transformers.")
+    parser = argparse.ArgumentParser(description="Greedy decoding against the peers.")
     parser.add_argument("--new", type=int, default=128, help="tokens generated for each prompt")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     main(**vars(parser.parse_args()))

@@ -163,7 +163,7 @@ def main(new: int, rounds: int) -> None:
                     )
                 )
     print(machine(), "ctranslate2", ctranslate2.__version__)
-    header = ("beams", "batch", "transformers /s", "CTranslate2 /s", "zoo /s")
+    header: tuple[str, ...] = ("beams", "batch", "transformers /s", "CTranslate2 /s", "zoo /s")
     header += ("x transformers", "x CTranslate2", "rows as transformers", "as CTranslate2")
     print(table(header, rows))
 

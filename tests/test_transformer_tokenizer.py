@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +15,11 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.checkpoints import LINES, TEXTS
 from tests.marian import change_json, load, save_marian, save_vocabulary, sentences
 from zoo.checkpoint import Files
 from zoo.errors import CheckpointError, InputError, ZooWarning
-from zoo_transformer.tokenizer import MarianPreprocessor, load_preprocessor
+from zoo_transformer.tokenizer import END, MarianPreprocessor, load_preprocessor
 
 LANGUAGES = ("deu", "fra", "cmn_Hans")
 
@@ -40,8 +44,9 @@ class Config:
     start = 79
 
 
-def ours(folder: Path) -> MarianPreprocessor:
+def ours(folder: Path, **sizes: int) -> MarianPreprocessor:
     config: Any = Config()
+    vars(config).update(sizes)
     names = ("source.spm", "vocab.json", "target_vocab.json", "tokenizer_config.json")
     paths = {name: folder / name for name in names if (folder / name).exists()}
     return load_preprocessor(Files(paths, "test"), config)
@@ -86,6 +91,61 @@ def test_a_corpus_has_the_numbers_of_transformers(folder: Path) -> None:
     assert found == reference
     numbers = {number for row in found for number in row}
     assert {0, 1} < numbers  # some piece is unknown, so that this case is compared too
+
+
+def prose(name: str) -> list[str]:
+    """The lines of a document of this repository that have words.
+
+    Without a token written out, which is text to us and a token to transformers; see below.
+    """
+    lines = (Path(__file__).parents[1] / name).read_text(encoding="utf-8").splitlines()
+    return [line for line in [*lines, *LINES, *TEXTS] if line.strip() and END not in line]
+
+
+def trained(texts: Sequence[str]) -> sentencepiece.SentencePieceProcessor:
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(texts[::2]),  # half of it, so that letters are unknown in the rest
+        model_writer=model,
+        vocab_size=700,
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
+    return sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+
+
+@pytest.mark.parametrize("joint", [True, False], ids=["one model", "a pair"])
+@pytest.mark.parametrize("names", [("README.zh-CN.md", "README.md"), ("README.md", "docs/cli.md")])
+def test_prose_is_split_and_joined_as_by_both_libraries(
+    tmp_path: Path, names: tuple[str, str], joint: bool
+) -> None:
+    texts = [prose(name) for name in names]
+    source, target = (
+        [trained(texts[0] + texts[1])] * 2 if joint else [trained(texts[0]), trained(texts[1])]
+    )
+    pieces = dict.fromkeys(
+        library.id_to_piece(number)
+        for library in (source, target)
+        for number in range(3, library.get_piece_size())
+    )
+    numbers = {token: n for n, token in enumerate(["</s>", "<unk>", *pieces, "<pad>"])}
+    (tmp_path / "vocab.json").write_text(json.dumps(numbers), encoding="utf-8")
+    (tmp_path / "source.spm").write_bytes(source.serialized_model_proto())
+    (tmp_path / "target.spm").write_bytes(target.serialized_model_proto())
+    change_json(tmp_path, "tokenizer_config.json", source_lang="zh", target_lang="en")
+    own = ours(tmp_path, vocabulary=len(numbers), target_vocabulary=len(numbers), max_length=10_000)
+    tokenizer = theirs(tmp_path)
+
+    found = own.encode(texts[0])
+
+    split = source.encode(texts[0], out_type=str)
+    assert [encoding.tokens for encoding in own.source.encode_batch(texts[0])] == split
+    assert found == [tokenizer(text)["input_ids"] for text in texts[0]]
+    for text in texts[1]:
+        answer = [numbers.get(piece, 1) for piece in target.encode(text, out_type=str)]
+        assert own.decode(answer) == tokenizer.decode(answer, skip_special_tokens=True)
+        if target.unk_id() not in target.encode(text):
+            assert own.decode(answer) == target.decode(target.encode(text))
 
 
 @settings(max_examples=200, deadline=None)
