@@ -73,7 +73,7 @@ def contenders(place: Path, theirs: Any) -> dict[str, Callable[[], dict[str, flo
     tokenize = open_clip.get_tokenizer("ViT-B-32-quickgelu")
     pictures = ImageFolder(str(place / "test"), open_clip.image_transform(224, is_train=False))
     assert pictures.classes == sorted(LABELS)
-    names = [name for name in pictures.classes]
+    names = list(pictures.classes)
 
     def by_zoo() -> dict[str, float]:
         result = evaluate(model, ours, data=place, cache=False)
@@ -139,7 +139,7 @@ def _table(timings: dict[str, Timing]) -> str:
                 what.removeprefix(", ") or "all",
                 f"{theirs.median:.2f} s",
                 f"{ours.median:.2f} s",
-                f"{ours.times_faster(theirs):.2f} ×",
+                f"{ours.times_faster(theirs):.2f} x",
             )
         )
     return table(("", "CLIP_benchmark", "zoo", "ratio"), rows)
