@@ -59,7 +59,7 @@ def open_rows(benchmark: Benchmark, split: str, data: Path | None) -> Rows:
             f"{benchmark.name}: expected --data, the file or folder with "
             f"{_names(source) or 'its rows'}"
         )
-    found = _find(benchmark, source, data)
+    found = _find(benchmark, split, data)
     rows = _read(found, source, of_classes=benchmark.task == "image-classification")
     if source.group:
         rows = _grouped(rows, source.group)
@@ -176,17 +176,27 @@ def check_data(benchmark: Benchmark, split: str, data: Path | None) -> None:
     source = benchmark.data.get(split)
     data = data or (source.path if source is not None else None)
     if source is not None and data is not None:
-        _find(benchmark, source, data)
+        _find(benchmark, split, data)
     elif source is not None and source.beside:
         _beside(benchmark, source)
     elif source is None or not source.hub:
         open_rows(benchmark, split, None)
 
 
-def _find(benchmark: Benchmark, source: Source, data: Path) -> Path | dict[str, Path]:
-    """The file or files that are there."""
-    if data.is_file():
+def _find(benchmark: Benchmark, split: str, data: Path) -> Path | dict[str, Path]:
+    """The file or files that are there.
+
+    What a user names without saying which split it is, is what to measure on: a model that learned
+    from the same would be measured on what it knows.
+    """
+    source = benchmark.data[split]
+    if data.is_file() and split == "test":
         return data
+    if data.is_file():
+        raise UsageError(
+            f"{benchmark.name}: expected --data to be a folder, since the split {split!r} is read "
+            f"too: with {_names(source)}"
+        )
     if not data.is_dir():
         raise UsageError(f"there is no file or folder {str(data)!r}")
     for folder in (data, data / benchmark.name):
@@ -197,7 +207,8 @@ def _find(benchmark: Benchmark, source: Source, data: Path) -> Path | dict[str, 
                 paths = {column: folder / name for column, name in names.items()}
                 if all(path.is_file() for path in paths.values()):
                     return paths
-    if benchmark.task == "image-classification" and any(each.is_dir() for each in data.iterdir()):
+    folders = benchmark.task == "image-classification" and split == "test"
+    if folders and any(each.is_dir() for each in data.iterdir()):
         return data
     raise UsageError(f"{str(data)!r} has no {_names(source)}, which {benchmark.name} reads")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -148,3 +149,18 @@ def test_settings_out_of_range_are_named(
 
     with pytest.raises(RegistryError, match=message):
         evaluate(model, seen.classification(knn=settings), data=tmp_path, protocol="knn")
+
+
+def test_nobody_learns_from_what_is_measured(tmp_path: Path) -> None:
+    model, _, _ = seen.save(tmp_path)
+    seen.class_folders(tmp_path / "data" / "test", [1, 1, 1, 1, 1, 1])
+    benchmark = seen.classification(knn={})
+    archive = tmp_path / "pictures.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in (tmp_path / "data").rglob("*.png"):
+            file.write(path, path.relative_to(tmp_path / "data"))
+
+    with pytest.raises(UsageError, match=r"expected --data to be a folder, .* 'train' is read too"):
+        evaluate(model, benchmark, data=archive, protocol="knn")
+    with pytest.raises(UsageError, match="has no train, which made reads"):
+        evaluate(model, benchmark, data=tmp_path / "data", protocol="knn")
