@@ -201,7 +201,8 @@ def _columns(values: Iterable[Any]) -> Iterator[str]:
 def label_of(sample: Sample, benchmark: Benchmark, classes: Sequence[str]) -> int:
     """The number of a sample's class.
 
-    Its label is one of the benchmark's ``labels``; else the number of a class, or its name.
+    Its label is one of the benchmark's ``labels``; else the number of a class, from 0, or its name.
+    Where labels are numbers themselves, they may count from elsewhere, and only they are taken.
 
     Raises:
         InputError: It is none of them.
@@ -212,7 +213,8 @@ def label_of(sample: Sample, benchmark: Benchmark, classes: Sequence[str]) -> in
         raise InputError(f"{sample.place}: the label is {label!r:.40}; expected a class or number")
     if str(label) in known:
         return known.index(str(label))
-    if not benchmark.labels and str(label).isdecimal() and int(label) < len(classes):
+    numbered = any(each.isdecimal() for each in benchmark.labels)
+    if not numbered and str(label).isdecimal() and int(label) < len(classes):
         return int(label)
     raise InputError(
         f"{sample.place}: the label {label!r:.60} is none of the {len(known)} classes: "
