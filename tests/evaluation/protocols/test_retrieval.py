@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,22 @@ def test_recalls_are_those_of_clip_benchmark(tmp_path: Path) -> None:
     assert {each.name for each in result.metrics} == set(expected)
     for name, value in expected.items():
         assert result[name].value == pytest.approx(value, abs=1e-6)  # float32 sums
+
+
+def test_captions_may_be_the_lines_of_a_text(tmp_path: Path) -> None:
+    model, _, _ = seen.save(tmp_path)
+    (tmp_path / "images").mkdir()
+    for number in range(4):
+        picture = encoded(noise(seed=number), "PNG")
+        (tmp_path / "images" / f"{number}.png").write_bytes(picture)
+    source = Source(files=("captions.jsonl",), picture="file", pictures=("images",))
+    results = []
+    for given in ([["a dog", "a cat"]] * 4, ["a dog\n\na cat\n"] * 4):
+        rows = [json.dumps({"file": f"{n}.png", "caption": c}) for n, c in enumerate(given)]
+        (tmp_path / "captions.jsonl").write_text("\n".join(rows))
+        made = replace(benchmark(), data={"test": source})
+        results.append(evaluate(model, made, data=tmp_path, cache=False))
+
+    assert results[0].metrics == results[1].metrics
+    for one, other in zip(*(each.details for each in results), strict=True):
+        assert one["captions"] == other["captions"] == ["a dog", "a cat"]

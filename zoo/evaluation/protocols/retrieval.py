@@ -36,7 +36,7 @@ class Retrieval:
 
     def questions(self, sample: Sample) -> Sequence[Question]:
         """The vectors of the picture and of each caption."""
-        captions = sample.fields["captions"]
+        captions = _captions(sample)
         if not isinstance(captions, list) or not captions or not all(map(_is_text, captions)):
             raise InputError(f"{sample.place}: captions are {captions!r:.40}; expected texts")
         asked = [Question("caption", caption) for caption in captions]
@@ -57,13 +57,21 @@ class Retrieval:
         details = [
             {
                 "picture": picture_of(sample).name,
-                "captions": sample.fields["captions"],
+                "captions": _captions(sample),
                 "nearest_own_caption": rank + 1,
                 "score": float(rank == 0),
             }
             for sample, rank in zip(samples, by_picture, strict=True)
         ]
         return Findings(metrics, details)
+
+
+def _captions(sample: Sample) -> Any:  # noqa: ANN401 (whatever the data has there)
+    """A list as it is; of a text, as in CLIP_benchmark's copies, each line that says something."""
+    given = sample.fields["captions"]
+    if isinstance(given, str):
+        return [each for each in given.splitlines() if each.strip()]
+    return given
 
 
 def _is_text(caption: object) -> bool:
