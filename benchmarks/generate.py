@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import llama_cpp
 import tokenizers
@@ -41,7 +42,8 @@ class Contest:
     def __init__(self, folder: Path, dtype: str, batch: int, new: int) -> None:
         ours = zoo.load(str(folder), device="cpu", dtype=dtype)
         pack_linears(ours.network)  # as `Model.generate` does
-        self.decoder = CausalDecoder(ours.network, ours.device)  # type: ignore[arg-type]  # a GPT-2
+        network: Any = ours.network  # a GPT-2
+        self.decoder = CausalDecoder[Any](network, ours.device)
         self.peer = transformers.GPT2LMHeadModel.from_pretrained(folder, dtype=dtype).eval()
         generator = torch.Generator().manual_seed(batch)
         self.prompts = torch.randint(50_000, (batch, PROMPT), generator=generator)
