@@ -13,6 +13,7 @@ import json
 import sys
 import tempfile
 import warnings
+from itertools import islice
 from pathlib import Path
 
 from benchmarks.harness import interleaved, machine, table
@@ -50,7 +51,7 @@ def main(data: str, vocabulary: str, count: int = 32, rounds: int = 3) -> None:
     from zoo.nn import TokenTree
 
     with Path(data).open(encoding="utf-8") as lines:
-        rows = [json.loads(line) for _, line in zip(range(count), lines, strict=False)]
+        rows = [json.loads(line) for line in islice(lines, count)]
     contents = [[(row["query"], f" {each}") for each in row["choices"]] for row in rows]
     requests = [
         Instance(request_type="loglikelihood", doc={}, arguments=pair, idx=0)

@@ -39,8 +39,9 @@ CREATE TABLE IF NOT EXISTS results (
 ) WITHOUT ROWID;
 """
 
-# What ends the names of a checkpoint's files that change no result.
-_SAYING_NOTHING = (".md", ".gitattributes")
+# What ends the names of the files that say what a network computes; how it reads texts or sees
+# pictures is a fact that whoever keeps results states beside them.
+_COMPUTING = ("config.json", ".safetensors", ".bin")
 
 # The times of a file that has just been written may not show that it is written again, nanoseconds.
 _SETTLED = 2_000_000_000
@@ -133,7 +134,7 @@ class ResultCache:
         return Content(path, sha256, state)
 
     def checkpoint(self, entry: Entry) -> tuple[str, ...] | None:
-        """Hashes of the files that say what a model computes; None where they are not on this disk.
+        """Hashes of the files that say what a network computes; None if they are not on this disk.
 
         Raises:
             InputError: One cannot be read.
@@ -146,7 +147,7 @@ class ResultCache:
         return tuple(
             self.content(path.resolve()).sha256
             for name, path in sorted(found.files.items())
-            if not name.endswith(_SAYING_NOTHING)
+            if name.endswith(_COMPUTING)
         )
 
     def get(self, model: str, hashes: Sequence[str]) -> dict[str, bytes]:

@@ -70,12 +70,12 @@ def show(
     output.emit_table((), [[key, value] for key, value in facts.items() if value])
     for number, form in enumerate(benchmark.forms, 1):
         output.emit(f"\nFields{f', form {number}' if len(benchmark.forms) > 1 else ''}")
-        output.emit_table((), [[key, _shown(value)] for key, value in form.items()])
+        output.emit_table((), [[key, output.shown(value)] for key, value in form.items()])
     output.emit("\nProtocols")
     output.emit_table(
         (),
         [
-            [key, PROTOCOLS[key].about, _shown(settings) if settings else ""]
+            [key, PROTOCOLS[key].about, output.shown(settings) if settings else ""]
             for key, settings in benchmark.protocols.items()
         ],
     )
@@ -93,10 +93,6 @@ def _where(source: Source) -> str:
         revision = f"@{source.revision[:12]}" if source.revision else ""
         places.append(f"hf:{source.hub}{revision}{f' ({inner})' if inner else ''}")
     return " or ".join(places)
-
-
-def _shown(value: object) -> str:
-    return value if isinstance(value, str) else output.to_json(value)
 
 
 def _few(words: tuple[str, ...]) -> str:

@@ -157,6 +157,7 @@ class _Work:
         Raises:
             Exception: The only pair cannot be measured.
         """
+        from zoo.evaluation.run import suitable_protocols
         from zoo_cli.failures import described
 
         code, checked = 0, 0
@@ -164,7 +165,13 @@ class _Work:
         model: Model | None = None
         for pair in self.pairs:
             try:
-                _check_suits(pair, self.measuring["protocol"])
+                if pair.entry.tasks:  # what the entry says is known before the model is loaded
+                    suitable_protocols(
+                        pair.entry.name,
+                        pair.entry.tasks,
+                        pair.benchmark,
+                        self.measuring["protocol"],
+                    )
                 with shards.together():
                     if model is None or model.entry != pair.entry:
                         model = None  # its memory is free before the next needs it
@@ -348,26 +355,6 @@ def _pairs(
     return sorted(pairs.values(), key=lambda each: order.index(each.entry.name))
 
 
-def _check_suits(pair: _Pair, protocol: str | None) -> None:
-    """Refuse a model whose entry says that it cannot do what is asked, before it is loaded.
-
-    Raises:
-        TaskError: It cannot.
-    """
-    from zoo.evaluation.protocols import PROTOCOLS
-    from zoo.evaluation.run import suits
-
-    if not pair.entry.tasks or suits(pair.entry.tasks, pair.benchmark, protocol):
-        return
-
-    names = [protocol] if protocol is not None else [*pair.benchmark.protocols]
-    needs = dict.fromkeys(need for name in names for need in PROTOCOLS[name].needs)
-    raise TaskError(
-        f"{pair.entry.name} cannot be measured on {pair.benchmark.name}, which takes a model that "
-        f"does {' or '.join(needs)}; it can do {', '.join(pair.entry.tasks)}"
-    )
-
-
 def _is_glob(name: str) -> bool:
     return any(sign in name for sign in "*?") and not name.startswith((".", "/", "~"))
 
@@ -404,8 +391,8 @@ def emit_result(result: Result) -> None:
     rows = [
         [
             each.name,
-            f"{each.value:.4f}",
-            _interval(each.low, each.high),
+            output.number(each.value),
+            output.interval(each.low, each.high),
             f"{result.chance:g}"
             if result.chance is not None and each.name == result.metric
             else "",
@@ -416,10 +403,6 @@ def emit_result(result: Result) -> None:
     output.emit_table(("METRIC", "VALUE", "95 % INTERVAL", "CHANCE", "SAMPLES"), rows, fit=True)
 
 
-def _interval(low: float | None, high: float | None) -> str:
-    return "-" if low is None or high is None else f"{low:.4f} to {high:.4f}"
-
-
 def _emit_summary(results: Sequence[Result]) -> None:
     """The headlines, in the order in which they were measured."""
     rows = [
@@ -427,8 +410,8 @@ def _emit_summary(results: Sequence[Result]) -> None:
             each.model,
             each.benchmark,
             each.metric,
-            f"{each.headline.value:.4f}",
-            _interval(each.headline.low, each.headline.high),
+            output.number(each.headline.value),
+            output.interval(each.headline.low, each.headline.high),
             "-" if each.chance is None else f"{each.chance:g}",
             f"{each.samples:,}",
             each.protocol,

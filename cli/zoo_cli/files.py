@@ -154,10 +154,21 @@ def write(
         ZooError: It cannot be written.
         InputError: Parquet cannot hold a column, such as one that mixes types.
     """
+    with whole(path) as temporary:
+        _WRITERS[path.suffix.lower()](temporary, inputs, results, name)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Give a path to write to, which then takes the file's place: whole, or not at all.
+
+    Raises:
+        ZooError: It cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with writing(path):
         try:
-            _WRITERS[path.suffix.lower()](temporary, inputs, results, name)
+            yield temporary
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)

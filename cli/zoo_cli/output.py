@@ -192,6 +192,21 @@ def as_size(number: int) -> str:
     return f"{number} B"
 
 
+def number(value: float | None) -> str:
+    """A measured number."""
+    return "-" if value is None else f"{value:.4f}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """``0.3147 to 0.4094``."""
+    return "-" if low is None or high is None else f"{low:.4f} to {high:.4f}"
+
+
+def shown(value: object) -> str:
+    """A text as it is, all else as JSON."""
+    return value if isinstance(value, str) else to_json(value)
+
+
 def plural(number: int, thing: str) -> str:
     """``1 file``, ``2 files``."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

@@ -196,14 +196,7 @@ def save(image: Any, path: Path) -> None:  # noqa: ANN401 (Pillow is imported la
     Raises:
         ZooError: It cannot be written.
     """
-    import os
+    from zoo_cli.files import whole
 
-    from zoo_cli.files import writing
-
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with writing(path):
-        try:
-            image.save(temporary, "PNG")
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with whole(path) as temporary:
+        image.save(temporary, "PNG")

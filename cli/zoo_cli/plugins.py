@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +15,7 @@ from zoo_cli import output
 from zoo_cli.options import Json
 
 if TYPE_CHECKING:
+    from zoo.evaluation.catalog import Collection
     from zoo.plugins import Command, Plugin
     from zoo.testing import Check
 
@@ -36,78 +38,50 @@ def list_plugins(context: typer.Context, json: Json = False) -> None:
     measuring = [each for each in collections() if each.distribution != "zoo"]
     if json:
         rows = [
-            {
-                "module": each.module,
-                "distribution": each.distribution,
-                "version": each.version,
-                "state": each.state,
-                "error": each.error or None,
-                "architectures": _architectures(each),
-                "command": None,
-            }
-            for each in found
-        ] + [
-            {
-                "module": each.target,
-                "distribution": each.distribution,
-                "version": each.version,
-                "state": each.state,
-                "error": each.error or None,
-                "architectures": [],
-                "command": each.name,
-            }
-            for each in added
-        ]
-        for row in rows:
-            row["benchmarks"] = []
-        rows += [
-            {
-                "module": each.target,
-                "distribution": each.distribution,
-                "version": each.version,
-                "state": each.state,
-                "error": each.error or None,
-                "architectures": [],
-                "command": None,
-                "benchmarks": list(each.files),
-            }
-            for each in measuring
+            *(_plain(each, each.module, architectures=_architectures(each)) for each in found),
+            *(_plain(each, each.target, command=each.name) for each in added),
+            *(_plain(each, each.target, benchmarks=list(each.files)) for each in measuring),
         ]
         output.emit_json("plugins", rows)
         return
     output.emit_table(
         ("PLUGIN", "STATE", "PROVIDES", "DISTRIBUTION", "ERROR"),
         [
-            [
-                each.module,
-                each.state,
-                ", ".join(_architectures(each)),
-                f"{each.distribution} {each.version}",
-                each.error,
-            ]
-            for each in found
-        ]
-        + [
-            [
-                each.target,
-                each.state,
-                f"zoo {each.name}",
-                f"{each.distribution} {each.version}",
-                each.error,
-            ]
-            for each in added
-        ]
-        + [
-            [
-                each.target,
-                each.state,
-                f"benchmarks {', '.join(each.files)}" if each.files else "",
-                f"{each.distribution} {each.version}",
-                each.error,
-            ]
-            for each in measuring
+            *(_row(each, each.module, ", ".join(_architectures(each))) for each in found),
+            *(_row(each, each.target, f"zoo {each.name}") for each in added),
+            *(_row(each, each.target, _benchmarks(each)) for each in measuring),
         ],
     )
+
+
+def _plain(
+    each: Plugin | Command | Collection,
+    module: str,
+    *,
+    architectures: Sequence[str] = (),
+    command: str | None = None,
+    benchmarks: Sequence[str] = (),
+) -> dict[str, Any]:
+    """What a distribution brings, as JSON has it."""
+    return {
+        "module": module,
+        "distribution": each.distribution,
+        "version": each.version,
+        "state": each.state,
+        "error": each.error or None,
+        "architectures": list(architectures),
+        "command": command,
+        "benchmarks": list(benchmarks),
+    }
+
+
+def _row(each: Plugin | Command | Collection, module: str, provides: str) -> list[str]:
+    """The same, as people read it."""
+    return [module, each.state, provides, f"{each.distribution} {each.version}", each.error]
+
+
+def _benchmarks(each: Collection) -> str:
+    return f"benchmarks {', '.join(each.files)}" if each.files else ""
 
 
 @app.command("check")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zoo.errors import CacheError, InputError, UsageError
+from zoo.errors import InputError, UsageError
 from zoo_cli import output
 from zoo_cli.options import Json
 
@@ -75,7 +73,10 @@ def show(name: Id, folder: Folder = None, json: Json = False) -> None:
             f"{result['model']} on {result['benchmark']}, {result['protocol']}: {result['method']}"
         )
     )
-    rows = [[each["name"], _number(each["value"]), _interval(each)] for each in result["metrics"]]
+    rows = [
+        [each["name"], output.number(each["value"]), output.interval(each["low"], each["high"])]
+        for each in result["metrics"]
+    ]
     output.emit_table(("METRIC", "VALUE", "95 % INTERVAL"), rows)
     output.emit("")
     facts = [
@@ -87,7 +88,7 @@ def show(name: Id, folder: Folder = None, json: Json = False) -> None:
         *result["provenance"].items(),
         ("folder", str(run.folder)),
     ]
-    output.emit_table((), [[key, _shown(value)] for key, value in facts if value is not None])
+    output.emit_table((), [[key, output.shown(value)] for key, value in facts if value is not None])
 
 
 @app.command("compare")
@@ -136,25 +137,14 @@ def html(
 ) -> None:
     """Write one page that opens offline: bars, confusions, the worst samples, all facts."""
     from zoo.evaluation.page import page
+    from zoo_cli.files import whole
 
     if output_file.exists() and not overwrite:
         raise UsageError(f"{output_file} is there; --overwrite replaces it")
     text = page([_find(each, folder) for each in names])
-    _write(output_file, text)
+    with whole(output_file) as temporary:
+        temporary.write_text(text, encoding="utf-8")
     output.emit(str(output_file))
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole, or not at all."""
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=".", delete=False
-        ) as file:
-            file.write(text)
-        Path(file.name).chmod(0o644)
-        os.replace(file.name, path)  # noqa: PTH105 (it replaces on every system)
-    except OSError as error:
-        raise CacheError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _place(folder: Path | None) -> Path:
@@ -187,20 +177,7 @@ def _row(run: Run) -> list[str]:
         result["model"],
         result["benchmark"],
         result["metric"],
-        _number(headline.get("value")),
-        _interval(headline),
+        output.number(headline.get("value")),
+        output.interval(headline.get("low"), headline.get("high")),
         f"{result['samples']:,}",
     ]
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
-
-
-def _interval(metric: dict[str, Any]) -> str:  # Any: a metric's number or name
-    low, high = metric.get("low"), metric.get("high")
-    return "-" if low is None or high is None else f"{low:.4f} to {high:.4f}"
-
-
-def _shown(value: object) -> str:
-    return value if isinstance(value, str) else output.to_json(value)

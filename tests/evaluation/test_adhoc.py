@@ -1,20 +1,24 @@
-"""A file of rows as a benchmark."""
+"""A folder of pictures, or a file of rows, as a benchmark."""
 
 from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 
 import pyarrow
 import pyarrow.parquet
 import pytest
+from PIL import Image
 from torch.nn import functional as F
 
+import zoo
 from tests.checkpoints import Save, load
 from zoo.errors import InputError, UsageError
 from zoo.evaluation import evaluate, find_benchmark
 from zoo.evaluation.data import open_rows
+from zoo.evaluation.pictures import bytes_of
 from zoo.evaluation.samples import read_samples
 
 TEXTS: list[dict[str, object]] = [
@@ -176,3 +180,30 @@ def test_the_same_rows_have_the_same_fingerprint_in_any_format(save: Save, tmp_p
     ]
 
     assert found[0] == found[1]  # so that `zoo results compare` takes them for the same
+
+
+def test_a_folder_of_classes_is_a_benchmark_and_so_is_an_archive_of_one(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    for name, shade in (("red_fox/1.png", 1), ("red_fox/2.png", 2), ("owl/1.png", 3)):
+        (photos / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (shade, 0, 0)).save(photos / name)
+    shutil.make_archive(str(photos), "zip", photos)
+
+    for named in (f"{photos}/", f"{photos}.zip"):
+        benchmark = find_benchmark(named)
+        result = evaluate(zoo.load("tiny-clip"), benchmark)
+
+        assert benchmark.name == "photos"
+        assert benchmark.classes == ("owl", "red fox")
+        assert result.samples == 3
+        assert {each["label"] for each in result.details} == {"owl", "red fox"}
+        # The page of results finds each picture by the name that its row has.
+        assert all(bytes_of(each["picture"])[1:4] == b"PNG" for each in result.details)
+
+
+def test_a_folder_with_one_class_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "photos" / "owl").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(tmp_path / "photos" / "owl" / "1.png")
+
+    with pytest.raises(UsageError, match="one class, 'owl', alone"):
+        find_benchmark(f"{tmp_path}/photos")

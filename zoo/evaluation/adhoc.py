@@ -1,4 +1,7 @@
-"""A benchmark out of a file of rows: its columns say what is asked.
+"""A benchmark out of what people have: a folder of classes of pictures, or a file of rows.
+
+Of a folder, or an archive of one, the sub-folders' names are the classes. Of a file the columns say
+what is asked:
 
 =========================================  =====================
 columns                                    task
@@ -19,10 +22,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from zoo.errors import InputError, UsageError
+from zoo.evaluation.archives import is_archive
 from zoo.evaluation.benchmark import Benchmark, Form, Placed, Source
+from zoo.evaluation.pictures import class_folders
 from zoo.rows import Fields, read_rows
 
 SUFFIXES = (".csv", ".jsonl", ".parquet", ".tsv")
@@ -66,6 +72,29 @@ def benchmark_of(path: Path) -> Benchmark:
     )
 
 
+def is_pictures(name: str) -> bool:
+    """Whether this is a folder, written as a path, or an archive."""
+    return is_archive(Path(name)) or (("/" in name or name == ".") and Path(name).is_dir())
+
+
+def benchmark_of_pictures(path: Path) -> Benchmark:
+    """The benchmark that a folder with a folder for each class is, or an archive of one.
+
+    A class is called as its folder, with spaces for ``_``; the template is the model's.
+
+    Raises:
+        UsageError: There is no such archive, or fewer than two classes.
+        InputError: It holds no pictures, or is damaged.
+    """
+    if not path.exists():
+        raise UsageError(f"there is no file {str(path)!r}")
+    labels, _ = class_folders(path)
+    if len(labels) < 2:
+        raise UsageError(f"{path}: one class, {labels[0]!r}, alone; expected two folders or more")
+    benchmark = _pictures(path, tuple(labels))
+    return replace(benchmark, classes=tuple(each.replace("_", " ") for each in labels))
+
+
 def _texts(path: Path, rows: Rows) -> Benchmark:
     """Texts and their classes, which are what the labels are."""
     classes = _labels(rows)
@@ -77,10 +106,14 @@ def _texts(path: Path, rows: Rows) -> Benchmark:
     )
 
 
-def _pictures(path: Path, rows: Rows) -> Benchmark:
+def _paths(path: Path, rows: Rows) -> Benchmark:
     """Paths of pictures, relative to the file's folder, and their classes."""
+    return _pictures(path, _labels(rows))
+
+
+def _pictures(path: Path, labels: tuple[str, ...]) -> Benchmark:
     fields = {"picture": "picture", "label": "label"}
-    return _made(path, "image-classification", "acc1", fields, ["zero-shot"], _labels(rows))
+    return _made(path, "image-classification", "acc1", fields, ["zero-shot"], labels)
 
 
 def _pairs(path: Path, rows: Rows) -> Benchmark:
@@ -111,7 +144,7 @@ def _choices(path: Path, rows: Rows) -> Benchmark:
 
 _KINDS: tuple[tuple[tuple[str, ...], Callable[[Path, Rows], Benchmark]], ...] = (
     (("text", "label"), _texts),
-    (("picture", "label"), _pictures),
+    (("picture", "label"), _paths),
     (("first", "second", "score"), _pairs),
     (("sentence1", "sentence2", "score"), _pairs),
     (("source", "target"), _translations),
@@ -151,11 +184,12 @@ def _made(
     languages: tuple[str, ...] = (),
 ) -> Benchmark:
     form: Form = {name: Placed(column, str(path)) for name, column in fields.items()}
-    stem = path.name.lower().removesuffix(".gz").rpartition(".")[0]
+    name = path.resolve().name.lower().removesuffix(".gz")
+    stem = name if path.is_dir() else name.rpartition(".")[0]
     return Benchmark(
         name=_NAME.sub("-", stem).strip("-._") or "rows",
         task=task,
-        summary=f"The rows of {path.name}",
+        summary=f"What is in {path.resolve().name}",
         metric=metric,
         data={"test": Source(path=path)},
         forms=(form,),
@@ -164,5 +198,5 @@ def _made(
         labels=classes,
         chance=1 / len(classes) if classes else None,
         languages=languages,
-        file=str(path),
+        file="" if path.is_dir() else str(path),
     )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from zoo.evaluation.protocol import Answer, Content, Failure, Instrument, Question
-from zoo.evaluation.samples import hash_of
 from zoo.loading import Loaded
 from zoo.result_cache import ResultCache, key_of, vector_from_bytes, vector_to_bytes
 
@@ -45,24 +44,24 @@ class Asking:
             for name, instrument in instruments.items()
         }
         self._batch_size = batch_size
-        self.asked = 0
 
     def ask(self, questions: Sequence[Question]) -> Known:
         """Answer each; those that are the same have one answer."""
         known: Known = {}
         for name, instrument in self._instruments.items():
             contents: dict[str, Content] = {
-                hash_of(each.content): each.content for each in questions if each.instrument == name
+                each.sha256: each.content for each in questions if each.instrument == name
             }
             answers: dict[str, Answer | Failure] = {}
             if self._cache is not None:
                 kept = self._cache.get(self._keys[name], [*contents])
                 answers = {sha256: _decode(data) for sha256, data in kept.items()}
             new = [sha256 for sha256 in contents if sha256 not in answers]
-            for batch in _batches(new, self._batch_size or len(new)):
+            size = self._batch_size or len(new) or 1
+            for start in range(0, len(new), size):
+                batch = new[start : start + size]
                 said = instrument.ask([contents[sha256] for sha256 in batch])
                 answers |= dict(zip(batch, said, strict=True))
-            self.asked += len(new)
             self._keep(name, {sha256: answers[sha256] for sha256 in new})
             known |= {(name, sha256): answer for sha256, answer in answers.items()}
         return known
@@ -76,11 +75,6 @@ class Asking:
                 if not isinstance(answer, Failure)
             }
             self._cache.put(self._keys[name], encoded)
-
-
-def _batches(hashes: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    for start in range(0, len(hashes), size or 1):
-        yield hashes[start : start + size]
 
 
 def _encode(answer: Answer) -> bytes:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from zoo.distributions import EntryPoint, enabled, entry_points
 from zoo.errors import RegistryError, UsageError
-from zoo.evaluation.adhoc import benchmark_of, is_rows
+from zoo.evaluation.adhoc import benchmark_of, benchmark_of_pictures, is_pictures, is_rows
 from zoo.evaluation.benchmark import Benchmark, read_benchmark
 from zoo.plugins import BENCHMARKS
 
@@ -60,7 +60,7 @@ def benchmarks() -> dict[str, Benchmark]:
 
 
 def find_benchmark(name: str) -> Benchmark:
-    """The benchmark of this name, or in the file of this path, or that a file of rows is.
+    """The benchmark of this name, in the file of this path, or that a folder or a file is.
 
     Raises:
         UsageError: There is none; the message suggests up to three.
@@ -71,6 +71,8 @@ def find_benchmark(name: str) -> Benchmark:
         return read_benchmark(Path(name))
     if is_rows(name):
         return benchmark_of(Path(name))
+    if is_pictures(name):
+        return benchmark_of_pictures(Path(name))
     owners = _owners()
     if name not in owners:
         raise UsageError(f"no benchmark named {name!r}; {_suggestion(name, owners)}")

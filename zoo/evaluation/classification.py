@@ -9,10 +9,11 @@ from zoo.errors import RegistryError
 from zoo.evaluation.benchmark import Benchmark
 from zoo.evaluation.protocol import Confusion, Findings, Sample
 from zoo.evaluation.result import Metric
-from zoo.evaluation.samples import label_of
+from zoo.evaluation.samples import label_of, picture_of
 from zoo.evaluation.statistics import proportion
 
 _KEPT = 5  # of a sample's best classes
+_SHOWN = 100  # classes at most in a confusion matrix that is kept
 
 
 def classes_of(benchmark: Benchmark) -> tuple[str, ...]:
@@ -44,9 +45,7 @@ def classified(
     classes = classes_of(benchmark)
     gold = [label_of(sample, benchmark, classes) for sample in samples]
     taken = [max(range(len(classes)), key=row.__getitem__) for row in scores]
-    counts = [[0] * len(classes) for _ in classes]
-    for right, said in zip(gold, taken, strict=True):
-        counts[right][said] += 1
+    counts = _counted(gold, taken, len(classes))
     details = [
         {
             shown: sample.fields[shown],
@@ -59,7 +58,56 @@ def classified(
     ]
     hits = [right == said for right, said in zip(gold, taken, strict=True)]
     metrics = [proportion("acc", hits), macro_f1(counts), mean_per_class_recall(counts)]
-    return Findings(metrics, details, Confusion(classes, counts))
+    return Findings(metrics, details, _confusion(classes, counts))
+
+
+def judged(
+    samples: Sequence[Sample],
+    labels: Sequence[int],
+    predicted: Sequence[int],
+    best: Sequence[Sequence[int]],
+    classes: Sequence[str],
+) -> Findings:
+    """Accuracy among the best 1 and, of 5 classes or more, 5; mean per class recall; confusion.
+
+    The names are CLIP_benchmark's.
+
+    Args:
+        samples: Pictures.
+        labels: Their classes.
+        predicted: What each was taken for.
+        best: The likeliest classes of each, best first.
+        classes: Their names.
+    """
+    hits = [guess == label for guess, label in zip(predicted, labels, strict=True)]
+    counts = _counted(labels, predicted, len(classes))
+    metrics = [proportion("acc1", hits)]
+    if len(classes) >= 5:
+        top = [label in few for label, few in zip(labels, best, strict=True)]
+        metrics.append(proportion("acc5", top))
+    metrics.append(mean_per_class_recall(counts))
+    details = [
+        {
+            "picture": picture_of(sample).name,
+            "label": classes[label],
+            "predicted": classes[guess],
+            "score": float(guess == label),
+        }
+        for sample, label, guess in zip(samples, labels, predicted, strict=True)
+    ]
+    return Findings(metrics, details, _confusion(classes, counts))
+
+
+def _counted(gold: Sequence[int], taken: Sequence[int], classes: int) -> list[list[int]]:
+    """How often a class, a row, was taken for another, a column."""
+    counts = [[0] * classes for _ in range(classes)]
+    for right, said in zip(gold, taken, strict=True):
+        counts[right][said] += 1
+    return counts
+
+
+def _confusion(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> Confusion | None:
+    return Confusion(classes, counts) if len(classes) <= _SHOWN else None
 
 
 def macro_f1(counts: Sequence[Sequence[int]]) -> Metric:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import InputError, UsageError
+from zoo.evaluation.archives import is_archive, members
 from zoo.evaluation.benchmark import Benchmark, Draw, Source
 from zoo.evaluation.pictures import (
     Pictured,
     class_folders,
     idx,
-    is_archive,
     named_pictures,
     picture_at,
 )
@@ -25,7 +25,6 @@ from zoo.rows import Fields, read_rows
 if TYPE_CHECKING:
     from zoo.hub.datasets import Split
 
-_MOST = 2**30  # bytes of a file in an archive
 _TABLES = (".csv", ".jsonl", ".tsv", ".txt")
 
 Rows = Iterator[tuple[str, Fields]]
@@ -46,27 +45,19 @@ def open_rows(benchmark: Benchmark, split: str, data: Path | None) -> Rows:
         UsageError: There is no such file.
         HubError: The hub cannot be reached, or has no such dataset.
     """
-    source = benchmark.data.get(split)
-    if source is None:
-        raise UsageError(f"{benchmark.name} has no data for {split!r}, which this protocol takes")
-    data = data or source.path
-    if data is None and source.beside:
-        return _cut(_read(_beside(benchmark, source), source, of_classes=False), source)
-    if data is None and source.hub:
-        return _cut(_of_the_hub(source), source)
-    if data is None:
-        raise UsageError(
-            f"{benchmark.name}: expected --data, the file or folder with "
-            f"{_names(source) or 'its rows'}"
-        )
-    found = _find(benchmark, split, data)
-    rows = _read(found, source, of_classes=benchmark.task == "image-classification")
-    if source.group:
-        rows = _grouped(rows, source.group)
-    if source.pictures:
-        rows = _illustrated(rows, source, data, benchmark.name)
-    if source.path is not None and benchmark.task == "image-classification":
-        rows = _located(rows, data.parent)
+    found = _where(benchmark, split, data)
+    source = benchmark.data[split]
+    if found is None:
+        rows = _of_the_hub(source)
+    else:
+        seen = benchmark.task == "image-classification"
+        rows = _read(found, benchmark, split)
+        if source.group:
+            rows = _grouped(rows, source.group)
+        if source.pictures:
+            rows = _illustrated(rows, source, _folders(benchmark, data))
+        if source.path is not None and seen and not _has_classes(source.path):
+            rows = _located(rows, source.path.parent)
     if source.draw is not None:
         rows = iter(_drawn(rows, source.draw))
     return _cut(rows, source)
@@ -81,17 +72,45 @@ def _cut(rows: Rows, source: Source) -> Rows:
 def origin(benchmark: Benchmark, split: str, data: Path | None) -> dict[str, str]:
     """Where a split's rows came from when they were read, for reports."""
     source = benchmark.data[split]
-    if data is None and source.beside:
-        return {"path": str(_beside(benchmark, source))}
-    if data is None and source.path is None and source.hub:
-        found = _fetched(source)
+    found = _where(benchmark, split, data)
+    if found is None:
+        fetched = _fetched(source)
         return {
             "hub": source.hub,
             "config": source.config,
             "split": source.split,
-            "commit": found.commit,
+            "commit": fetched.commit,
         }
-    return {"path": str(data or source.path)}
+    return {"path": ", ".join(map(str, found.values() if isinstance(found, Mapping) else [found]))}
+
+
+def check_data(benchmark: Benchmark, split: str, data: Path | None) -> None:
+    """Find what `open_rows` would read, without reading it.
+
+    Raises:
+        UsageError: There is no such file.
+    """
+    _where(benchmark, split, data)
+
+
+def _where(benchmark: Benchmark, split: str, data: Path | None) -> Path | Mapping[str, Path] | None:
+    """The file or files of a split; None where only the hub has it.
+
+    Raises:
+        UsageError: There are none.
+    """
+    source = benchmark.data.get(split)
+    if source is None:
+        raise UsageError(f"{benchmark.name} has no data for {split!r}, which this protocol takes")
+    if path := data or source.path:
+        return _find(benchmark, split, path)
+    if source.beside:
+        return _beside(benchmark, source)
+    if source.hub:
+        return None
+    raise UsageError(
+        f"{benchmark.name}: expected --data, the file or folder with {_names(source) or 'its rows'}"
+    )
 
 
 def _fetched(source: Source) -> Split:
@@ -167,22 +186,6 @@ def _beside(benchmark: Benchmark, source: Source) -> Path:
     return path
 
 
-def check_data(benchmark: Benchmark, split: str, data: Path | None) -> None:
-    """Find what `open_rows` would read, without reading it.
-
-    Raises:
-        UsageError: There is no such file.
-    """
-    source = benchmark.data.get(split)
-    data = data or (source.path if source is not None else None)
-    if source is not None and data is not None:
-        _find(benchmark, split, data)
-    elif source is not None and source.beside:
-        _beside(benchmark, source)
-    elif source is None or not source.hub:
-        open_rows(benchmark, split, None)
-
-
 def _find(benchmark: Benchmark, split: str, data: Path) -> Path | dict[str, Path]:
     """The file or files that are there.
 
@@ -199,7 +202,7 @@ def _find(benchmark: Benchmark, split: str, data: Path) -> Path | dict[str, Path
         )
     if not data.is_dir():
         raise UsageError(f"there is no file or folder {str(data)!r}")
-    for folder in (data, data / benchmark.name):
+    for folder in _folders(benchmark, data):
         for names in source.files:
             if isinstance(names, str) and (folder / names).exists():
                 return folder / names
@@ -213,16 +216,45 @@ def _find(benchmark: Benchmark, split: str, data: Path) -> Path | dict[str, Path
     raise UsageError(f"{str(data)!r} has no {_names(source)}, which {benchmark.name} reads")
 
 
-def _read(found: Path | Mapping[str, Path], source: Source, *, of_classes: bool) -> Rows:
+def _read(found: Path | Mapping[str, Path], benchmark: Benchmark, split: str) -> Rows:
+    source = benchmark.data[split]
     if isinstance(found, Path):
-        if of_classes and (found.is_dir() or is_archive(found)):
-            return class_folders(found)
-        if found.suffix.lower() == ".zip":
+        pictures = benchmark.task == "image-classification"
+        if pictures and _has_classes(found):
+            folders, rows = class_folders(found)
+            if split == "test":  # who learns may know fewer
+                _check_classes(found, folders, benchmark)
+            return rows
+        if is_archive(found):
             return _members(found, source)
         if source.documents == "wiki":
             return _pages(_read_column(found), source.columns[0] if source.columns else "page")
         return read_rows(str(found), _bytes(found), columns=source.columns or None)
     return _joined({column: _read_column(path) for column, path in found.items()})
+
+
+def _has_classes(path: Path) -> bool:
+    """Whether pictures lie there in folders that say their classes; else a file names them."""
+    return path.is_dir() or is_archive(path)
+
+
+def _check_classes(found: Path, folders: Sequence[str], benchmark: Benchmark) -> None:
+    """Refuse folders that are not a benchmark's classes, one for each.
+
+    Raises:
+        InputError: There are more or fewer; the message names some.
+    """
+    known = benchmark.labels or benchmark.classes
+    if not known or len(folders) == len(known):
+        return
+    parts = [f"{found}: {len(folders)} folders of classes, but {benchmark.name} has {len(known)}"]
+    for what, names in (
+        ("without a folder", [each for each in known if each not in folders]),
+        ("no class", [each for each in folders if each not in known]),
+    ):
+        if names:
+            parts.append(f"{what}: {', '.join(names[:5])}{', …' if len(names) > 5 else ''}")
+    raise InputError("; ".join(parts))
 
 
 def _read_column(path: Path) -> Rows:
@@ -239,20 +271,10 @@ def _read_column(path: Path) -> Rows:
 
 
 def _members(path: Path, source: Source) -> Rows:
-    """The rows of all files in a zip, by name; what is no table or text is left out."""
-    import zipfile
-
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for member in sorted(archive.infolist(), key=lambda each: each.filename):
-                if member.is_dir() or not member.filename.lower().endswith(_TABLES):
-                    continue
-                if member.file_size > _MOST:
-                    raise InputError(f"{path}: {member.filename} has more than {_MOST:,} bytes")
-                name = f"{path}/{member.filename}"
-                yield from read_rows(name, archive.read(member), columns=source.columns or None)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-        raise InputError(f"{path}: no zip archive, or damaged: {error}") from error
+    """The rows of all files in an archive, by name; what is no table or text is left out."""
+    found = members(path, lambda name: name.lower().endswith(_TABLES))
+    for name, data in sorted(found):
+        yield from read_rows(f"{path}/{name}", data, columns=source.columns or None)
 
 
 def _pages(lines: Rows, column: str) -> Rows:
@@ -284,13 +306,21 @@ def _grouped(rows: Rows, column: str) -> Rows:
         yield members[0][0], {column: value, **lists}
 
 
-def _illustrated(rows: Rows, source: Source, data: Path, name: str) -> Rows:
+def _folders(benchmark: Benchmark, data: Path | None) -> list[Path]:
+    """Where files that belong to a benchmark's may be."""
+    if data is None:
+        return [Path(benchmark.file).parent]
+    return [data, data / benchmark.name] if data.is_dir() else [data.parent]
+
+
+def _illustrated(rows: Rows, source: Source, folders: Sequence[Path]) -> Rows:
     """Put pictures where their names are."""
-    folders = [data, data / name] if data.is_dir() else [data.parent]
     places = [folder / each for folder in folders for each in source.pictures]
     found = next((each for each in places if each.exists()), None)
     if found is None:
-        raise UsageError(f"{str(data)!r} has no {' or '.join(source.pictures)} with the pictures")
+        raise UsageError(
+            f"{str(folders[0])!r} has no {' or '.join(source.pictures)} with the pictures"
+        )
     pictures = named_pictures(found)
     for place, row in rows:
         key = str(row.get(source.picture))

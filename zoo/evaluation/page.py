@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from zoo.errors import InputError
+from zoo.evaluation.pictures import bytes_of
 from zoo.evaluation.store import Run
 
 WORST = 24
@@ -159,11 +161,11 @@ def _thumbnail(picture: object) -> str | None:
         if isinstance(picture, Mapping):
             data = base64.b64decode(str(picture.get("base64", "")))
         else:
-            data = Path(str(picture)).read_bytes()
+            data = bytes_of(str(picture))
         with Image.open(io.BytesIO(data)) as opened:
             opened.draft("RGB", (_THUMBNAIL, _THUMBNAIL))
             image = opened.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (OSError, ValueError, SyntaxError, InputError, Image.DecompressionBombError):
         return None
     image.thumbnail((_THUMBNAIL, _THUMBNAIL))
     file = io.BytesIO()

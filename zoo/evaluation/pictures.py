@@ -1,25 +1,19 @@
-"""Pictures of a benchmark: folders of classes, archives of them, IDX files, pictures by name.
-
-Nothing of an archive is written to the disk, and what it says of paths is only ever compared: a
-member's folder is a label, its name a name.
-"""
+"""Pictures of a benchmark: folders of classes, archives of them, IDX files, pictures by name."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-import tarfile
-import zipfile
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from zoo.errors import InputError
+from zoo.evaluation.archives import is_archive, members
 from zoo.rows import Fields
 
 if TYPE_CHECKING:
@@ -28,10 +22,6 @@ if TYPE_CHECKING:
 Rows = Iterator[tuple[str, Fields]]
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm")
-ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip")
-
-_MOST = 2**32  # bytes that an archive may unpack to: it stays in memory
-_MOST_FILE = 2**28
 
 
 @dataclass(frozen=True)
@@ -46,37 +36,36 @@ class Pictured:
     source: Path | bytes | Image.Image
 
 
-def is_archive(path: Path) -> bool:
-    """Whether its name is that of an archive."""
-    return path.name.lower().endswith(ARCHIVES)
+def class_folders(path: Path) -> tuple[Sequence[str], Rows]:
+    """The classes of a folder with a folder for each, or of an archive of one, and the pictures.
 
-
-def class_folders(path: Path) -> Rows:
-    """The pictures of a folder with a folder for each class, or of an archive of one.
-
-    They come interleaved, the first of each class, then the second of each, so that whoever takes
-    only some sees all classes.
+    Folders that all pictures have in common stand around the classes; below a class's folder there
+    may be others. Pictures come interleaved, the first of each class, then the second of each, so
+    that whoever takes only some sees all classes.
 
     Raises:
         InputError: There are no classes, or the archive is damaged or too large.
     """
-    by_class: dict[str, list[tuple[str, Path | bytes]]] = defaultdict(list)
-    if path.is_dir():
-        for folder in sorted(each for each in path.iterdir() if each.is_dir()):
-            files = [each for each in folder.rglob("*") if _is_picture(each.name)]
-            by_class[folder.name] += [(str(file), file) for file in sorted(files)]
-    else:
-        for member, data in sorted(_members(path).items()):
-            label = PurePosixPath(member).parent.name
-            if label:
-                by_class[label].append((f"{path}/{member}", data))
-    filled = {label: files for label, files in by_class.items() if files}
-    if not filled:
+    files = _files(path)
+    parts = {name: PurePosixPath(name).parent.parts for name in sorted(files)}
+    folders = {name: each for name, each in parts.items() if each}
+    if not folders:
         raise InputError(f"{path}: expected a folder for each class with pictures in it, came none")
-    for round_ in zip_longest(*filled.values()):
-        for label, picture in zip(filled, round_, strict=True):
-            if picture is not None:
-                yield picture[0], {"picture": _pictured(*picture), "label": label}
+    last = min(map(len, folders.values())) - 1
+    different = (n for n in range(last) if len({each[n] for each in folders.values()}) > 1)
+    level = next(different, last)
+    by_class: dict[str, list[str]] = defaultdict(list)
+    for name, each in folders.items():
+        by_class[each[level]].append(name)
+
+    def rows() -> Rows:
+        for round_ in zip_longest(*by_class.values()):
+            for label, name in zip(by_class, round_, strict=True):
+                if name is not None:
+                    place = f"{path}/{name}"
+                    yield place, {"picture": _pictured(place, files[name]), "label": label}
+
+    return [*by_class], rows()
 
 
 def named_pictures(path: Path) -> Mapping[str, Pictured]:
@@ -85,18 +74,25 @@ def named_pictures(path: Path) -> Mapping[str, Pictured]:
     Raises:
         InputError: It cannot be read.
     """
-    if path.is_dir():
-        files: dict[str, Path | bytes] = {
-            str(file.relative_to(path)): file
-            for file in sorted(path.rglob("*"))
-            if _is_picture(file.name)
-        }
-    else:
-        files = dict(_members(path))
     return {
         PurePosixPath(name).name: _pictured(f"{path}/{name}", source)
-        for name, source in files.items()
+        for name, source in _files(path).items()
     }
+
+
+def bytes_of(name: str) -> bytes:
+    """The file of a picture, which a `Pictured` calls by this name: of a folder, or an archive.
+
+    Raises:
+        OSError: It is there no more.
+        InputError: The archive is damaged.
+    """
+    path = Path(name)
+    for folder in path.parents:
+        if is_archive(folder) and folder.is_file():
+            inner = path.relative_to(folder).as_posix()
+            return next((data for _, data in members(folder, inner.__eq__)), b"")
+    return path.read_bytes()
 
 
 def picture_at(path: Path) -> Pictured:
@@ -148,38 +144,15 @@ def _pictured(name: str, source: Path | bytes) -> Pictured:
     return Pictured(name, hashlib.sha256(data).hexdigest(), source)
 
 
-def _members(path: Path) -> dict[str, bytes]:
-    """The pictures in an archive; links, devices and what is no picture are left out."""
-    total = 0
-    found: dict[str, bytes] = {}
-    for name, size, read in _opened(path):
-        if not _is_picture(PurePosixPath(name).name):
-            continue
-        total += size
-        if size > _MOST_FILE or total > _MOST:
-            raise InputError(f"{path}: unpacks to more than {_MOST:,} bytes; unpack it yourself")
-        found[name] = read()
-    return found
-
-
-def _opened(path: Path) -> Iterator[tuple[str, int, Callable[[], bytes]]]:
-    try:
-        if path.name.lower().endswith(".zip"):
-            with zipfile.ZipFile(path) as archive:
-                for info in archive.infolist():
-                    yield info.filename, info.file_size, partial(archive.read, info)
-        else:
-            with tarfile.open(path) as tar:
-                for member in tar:
-                    if member.isfile():
-                        yield member.name, member.size, partial(_content, tar, member)
-    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path}: no archive, or damaged: {error}") from error
-
-
-def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    file = tar.extractfile(member)
-    return b"" if file is None else file.read()
+def _files(path: Path) -> Mapping[str, Path | bytes]:
+    """The pictures of a folder or an archive, by their paths in it."""
+    if path.is_dir():
+        return {
+            file.relative_to(path).as_posix(): file
+            for file in path.rglob("*")
+            if _is_picture(file.name)
+        }
+    return dict(members(path, lambda name: _is_picture(PurePosixPath(name).name)))
 
 
 def _unpacked(path: Path) -> bytes:

@@ -8,12 +8,16 @@ numbers: it alone knows what is right.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zoo.evaluation.benchmark import Benchmark
+from zoo.evaluation.pictures import Pictured
 from zoo.evaluation.result import Metric
 
 if TYPE_CHECKING:
@@ -23,7 +27,7 @@ Answer = Any
 """What an instrument says: a vector, (C,) in float32 on the CPU, or what JSON can hold."""
 
 Content = Any
-"""What an instrument is asked about: see `zoo.evaluation.samples.hash_of` for what it may hold."""
+"""What an instrument is asked about: see `hash_of` for what it may hold."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,27 @@ class Question:
     instrument: str
     content: Content
 
+    @cached_property
+    def sha256(self) -> str:
+        """Of the content."""
+        return hash_of(self.content)
+
+
+def hash_of(content: Content) -> str:
+    """The sha256 of a text, a number, bytes, or of lists, tuples and dicts of them.
+
+    A picture counts by the bytes of its file, wherever that is.
+    """
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=_plain).encode()).hexdigest()
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bytes):
+        return "sha256:" + hashlib.sha256(value).hexdigest()
+    if isinstance(value, Pictured):
+        return "sha256:" + value.sha256
+    raise TypeError(f"a sample holds a {type(value).__name__}; expected texts, numbers, pictures")
+
 
 class Instrument(Protocol):
     """A way to ask a model.
@@ -91,7 +116,6 @@ class Findings:
         details: For each sample, in order, what is to be kept of it: JSON objects. ``score``, if
             there is one, is what the headline metric is the mean of.
         confusion: For classes.
-        prompts: What the model was asked, word by word: names and texts.
     """
 
     metrics: Sequence[Metric]

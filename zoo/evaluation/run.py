@@ -28,7 +28,7 @@ from zoo.evaluation.protocol import (
 from zoo.evaluation.protocols import PROTOCOLS, Spec
 from zoo.evaluation.provenance import benchmark_facts, data_fingerprint, provenance
 from zoo.evaluation.result import Failed, Result
-from zoo.evaluation.samples import hash_of, read_samples
+from zoo.evaluation.samples import read_samples
 from zoo.evaluation.shards import Shards
 from zoo.model import Model
 from zoo.result_cache import ResultCache
@@ -178,14 +178,19 @@ def _placed(
         yield {"sample": sample.number, "sha256": sample.sha256[:16], **detail}
 
 
-def suits(tasks: Sequence[str], benchmark: Benchmark, wanted: str | None = None) -> bool:
-    """Whether a model with these tasks can be measured, as far as its entry tells."""
+def suits(tasks: Sequence[str], benchmark: Benchmark, wanted: str | None = None) -> list[str]:
+    """The benchmark's protocols for a model with these tasks, the customary one first.
+
+    Only the one that is ``wanted``, if one is.
+    """
     names = [wanted] if wanted is not None else [*benchmark.protocols]
-    return any(not set(PROTOCOLS[name].needs).isdisjoint(tasks) for name in names)
+    return [name for name in names if not set(PROTOCOLS[name].needs).isdisjoint(tasks)]
 
 
-def suitable_protocols(model: Model, benchmark: Benchmark, wanted: str | None = None) -> list[str]:
-    """The protocol of this name, or those of the benchmark's that suit the model, first ones first.
+def suitable_protocols(
+    model: str, tasks: Sequence[str], benchmark: Benchmark, wanted: str | None = None
+) -> list[str]:
+    """As `suits`, of a model of this name; one at least.
 
     Raises:
         TaskError: The model can do nothing that the protocol, or any of them, needs.
@@ -196,14 +201,12 @@ def suitable_protocols(model: Model, benchmark: Benchmark, wanted: str | None = 
             f"{benchmark.name} is not measured by {wanted!r}, but by "
             f"{', '.join(benchmark.protocols)}"
         )
-    tasks = able(model)
-    candidates = [wanted] if wanted is not None else [*benchmark.protocols]
-    suitable = [name for name in candidates if not set(PROTOCOLS[name].needs).isdisjoint(tasks)]
-    if suitable:
+    if suitable := suits(tasks, benchmark, wanted):
         return suitable
-    needs = dict.fromkeys(need for name in candidates for need in PROTOCOLS[name].needs)
+    names = [wanted] if wanted is not None else [*benchmark.protocols]
+    needs = dict.fromkeys(need for name in names for need in PROTOCOLS[name].needs)
     raise TaskError(
-        f"{model.entry.name} cannot be measured on {benchmark.name}, which takes a model that does "
+        f"{model} cannot be measured on {benchmark.name}, which takes a model that does "
         f"{' or '.join(needs)}; it can do {', '.join(tasks) or 'nothing'}"
     )
 
@@ -216,7 +219,7 @@ def _made_ready(
     Of several that suit what the model does, those give way that find its classes to be others.
     """
     refused: list[TaskError] = []
-    for name in suitable_protocols(model, benchmark, wanted):
+    for name in suitable_protocols(model.entry.name, able(model), benchmark, wanted):
         setup = Setup(model, benchmark, benchmark.protocols.get(name, {}), seed)
         try:
             return name, _import(PROTOCOLS[name])(setup)
@@ -251,7 +254,7 @@ def _sorted_out(
     answers: list[list[Answer]] = []
     failed: list[Failed] = []
     for sample, asked in zip(samples, questions, strict=True):
-        row = [known[each.instrument, hash_of(each.content)] for each in asked]
+        row = [known[each.instrument, each.sha256] for each in asked]
         failures = [each for each in row if isinstance(each, Failure)]
         if failures:
             failed.append(Failed(sample.place, failures[0].reason))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.errors import InputError, RegistryError
 from zoo.evaluation.benchmark import Benchmark, Form, Placed
 from zoo.evaluation.pictures import Pictured
-from zoo.evaluation.protocol import Content, Sample
+from zoo.evaluation.protocol import Sample, hash_of
 from zoo.evaluation.text_filters import FILTERS
 from zoo.rows import Fields
 
@@ -100,22 +99,6 @@ def read_samples(
             form = _fitting(benchmark, row, place)
         fields = form.fields_of(row, place)
         yield Sample(split, number, place, fields, hash_of(fields))
-
-
-def hash_of(content: Content) -> str:
-    """The sha256 of a text, a number, bytes, or of lists, tuples and dicts of them.
-
-    A picture counts by the bytes of its file, wherever that is.
-    """
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=_plain).encode()).hexdigest()
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, bytes):
-        return "sha256:" + hashlib.sha256(value).hexdigest()
-    if isinstance(value, Pictured):
-        return "sha256:" + value.sha256
-    raise TypeError(f"a sample holds a {type(value).__name__}; expected texts, numbers, pictures")
 
 
 def _fitting(benchmark: Benchmark, row: Fields, place: str) -> _Form:
@@ -220,22 +203,6 @@ def label_of(sample: Sample, benchmark: Benchmark, classes: Sequence[str]) -> in
         f"{sample.place}: the label {label!r:.60} is none of the {len(known)} classes: "
         f"{', '.join(known[:5])}{', …' if len(known) > 5 else ''}"
     )
-
-
-def index_of(sample: Sample, name: str, count: int) -> int:
-    """A field that is the number of one of ``count`` choices, from 0.
-
-    Raises:
-        InputError: It is none.
-    """
-    value = sample.fields[name]
-    number = int(value) if isinstance(value, str) and value.strip().isdecimal() else value
-    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < count:
-        raise InputError(
-            f"{sample.place}: {name} is {value!r:.40}; expected the number of one of {count} "
-            "choices, from 0"
-        )
-    return number
 
 
 def number_of(sample: Sample, name: str) -> float:

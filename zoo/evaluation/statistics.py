@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from zoo.evaluation.result import Metric
 
-_DRAWS = 100_000  # of a bootstrap
 _Z = 1.959963984540054  # 95 % of a normal distribution lie within so many standard deviations
 
 
@@ -64,14 +63,14 @@ def perplexity(name: str, log_likelihoods: Sequence[float]) -> Metric:
     n = len(log_likelihoods)
     plain = mean(name, [-each for each in log_likelihoods])
     if not math.isfinite(plain.value) or plain.stderr is None:
-        return Metric(name, _exp(plain.value))
+        return Metric(name, exponential(plain.value))
     half = _Z * plain.stderr
     return Metric(
         name,
-        _exp(plain.value),
+        exponential(plain.value),
         _bootstrapped(log_likelihoods, n),
-        _exp(plain.value - half),
-        _exp(plain.value + half),
+        exponential(plain.value - half),
+        exponential(plain.value + half),
     )
 
 
@@ -96,10 +95,11 @@ def _bootstrapped(log_likelihoods: Sequence[float], n: int) -> float:
         return float(np.exp(-found).std(ddof=1))
 
 
-def _exp(value: float) -> float:
+def exponential(value: float) -> float:
+    """E to the power of a value; infinity for what is too large, as of one sure of the wrong."""
     try:
         return math.exp(value)
-    except OverflowError:  # the perplexity of a model that is sure of the wrong
+    except OverflowError:
         return math.inf
 
 

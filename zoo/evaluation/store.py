@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import shutil
 import tempfile
@@ -166,7 +167,7 @@ def _plain(name: str) -> str:
 def without_nan(value: Any) -> Any:  # noqa: ANN401 (JSON)
     """With null for NaN and infinity, which JSON lacks."""
     if isinstance(value, float):
-        return value if abs(value) <= 1.7976931348623157e308 else None
+        return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {str(key): without_nan(each) for key, each in value.items()}
     if isinstance(value, list | tuple):

@@ -414,5 +414,5 @@ def test_an_archive_has_its_files_rows(model: zoo.Model, tmp_path: Path) -> None
 def test_a_damaged_archive_is_named(tmp_path: Path) -> None:
     (tmp_path / "blimp.zip").write_bytes(b"PK no")
 
-    with pytest.raises(InputError, match=r"blimp\.zip: no zip archive"):
+    with pytest.raises(InputError, match=r"blimp\.zip: no archive, damaged or encrypted"):
         list(open_rows(find_benchmark("blimp"), "test", tmp_path))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from zoo.errors import InputError
 from zoo.evaluation.instruments.reading import reading
+from zoo.evaluation.instruments.refusals import refused_alone
 from zoo.evaluation.protocol import Answer, Failure
 from zoo.model import Model
 
@@ -23,12 +23,10 @@ class Translations:
 
     def ask(self, contents: Sequence[str]) -> Sequence[Answer | Failure]:
         """Translate texts; one that the model cannot read fails alone."""
-        try:
-            return [each.text for each in self._model.translate([*contents], **self._options)]
-        except InputError as error:
-            if len(contents) == 1:
-                return [Failure(str(error))]
-        return [answer for each in contents for answer in self.ask([each])]
+        return refused_alone(self._translate, contents)
+
+    def _translate(self, texts: Sequence[str]) -> list[str]:
+        return [each.text for each in self._model.translate([*texts], **self._options)]
 
 
 class FirstLines:
@@ -41,13 +39,10 @@ class FirstLines:
 
     def ask(self, contents: Sequence[str]) -> Sequence[Answer | Failure]:
         """Continue prompts; one that the model cannot read fails alone."""
-        try:
-            written = self._model.generate(
-                [*contents], max_new_tokens=self._most, temperature=0.0, stop=["\n"]
-            )
-        except InputError as error:
-            if len(contents) == 1:
-                return [Failure(str(error))]
-        else:
-            return [each.text.strip() for each in written]
-        return [answer for each in contents for answer in self.ask([each])]
+        return refused_alone(self._continue, contents)
+
+    def _continue(self, prompts: Sequence[str]) -> list[str]:
+        written = self._model.generate(
+            [*prompts], max_new_tokens=self._most, temperature=0.0, stop=["\n"]
+        )
+        return [each.text.strip() for each in written]

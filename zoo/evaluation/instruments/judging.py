@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from zoo.errors import InputError
 from zoo.evaluation.instruments.reading import reading
+from zoo.evaluation.instruments.refusals import refused_alone
 from zoo.evaluation.protocol import Answer, Failure
 from zoo.model import Model
 from zoo.tasks.text_classification import classify
@@ -24,12 +24,7 @@ class Entailment:
 
     def ask(self, contents: Sequence[tuple[str, str]]) -> Sequence[Answer | Failure]:
         """The logit of each pair; none where the hypothesis leaves the text no room."""
-        try:
-            return judge(self._model, list(contents))[:, 0].tolist()
-        except InputError as error:
-            if len(contents) == 1:
-                return [Failure(str(error))]
-        return [answer for each in contents for answer in self.ask([each])]
+        return refused_alone(lambda pairs: judge(self._model, pairs)[:, 0].tolist(), contents)
 
 
 class OwnClasses:

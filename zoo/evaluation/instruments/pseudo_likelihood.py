@@ -124,26 +124,28 @@ class _Scorer:
 
 
 class PseudoLikelihood:
-    """Scores what follows a context: content is ``[context, [continuation, …]]``.
+    """How probable continuations are after their contexts, whose tokens are seen and not scored.
 
-    The answer is a list of ``[sum of log-probabilities, tokens]``; the context's tokens are seen
-    and not scored. Without a context a continuation is a text of its own, and loses the space that
-    would part it from one.
+    Contents and answers are those of `zoo.evaluation.instruments.likelihood`'s
+    `ContinuationLikelihoods`, but that nothing is greedy, and nothing cut. Without a context a
+    continuation is a text of its own, and loses the space that would part it from one.
     """
 
     def __init__(self, model: Model, *, within_word: bool = False) -> None:
         self._scorer = _Scorer(model, within_word=within_word)
-        self.facts = ("pseudo-log-likelihood", 1, *self._scorer.facts)
+        self.facts = ("pseudo-log-likelihood", 2, *self._scorer.facts)
 
-    def ask(self, contents: Sequence[tuple[str, Sequence[str]]]) -> Sequence[Answer | Failure]:
+    def ask(self, contents: Sequence[Sequence[Sequence[str]]]) -> Sequence[Answer | Failure]:
         """Score all continuations."""
-        rows = [[self._gaps(context, each) for each in after] for context, after in contents]
+        rows = [[self._gaps(context, after) for context, after in pairs] for pairs in contents]
         good = [gaps for row in rows for gaps in row if not isinstance(gaps, Failure)]
         scores = iter(self._scorer.score([*chain.from_iterable(good)]))
         answers: list[Answer | Failure] = []
         for row in rows:
             sums = [
-                gaps if isinstance(gaps, Failure) else [sum(next(scores) for _ in gaps), len(gaps)]
+                gaps
+                if isinstance(gaps, Failure)
+                else [sum(next(scores) for _ in gaps), None, len(gaps), 0]
                 for gaps in row
             ]
             answers.append(next((each for each in sums if isinstance(each, Failure)), sums))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zoo.errors import InputError
+from zoo.evaluation.instruments.reading import reading
+from zoo.evaluation.instruments.refusals import refused_alone
 from zoo.evaluation.pictures import Pictured
 from zoo.evaluation.protocol import Answer, Failure
-from zoo.image import image_preprocessor
+from zoo.image import image_preprocessor, picture_name
 from zoo.model import Model
 from zoo.tasks.image_feature_extraction import embed_pictures
 from zoo.tasks.two_towers import embed_texts
@@ -25,10 +27,12 @@ class PictureVectors:
         """Vectors of pictures; those that cannot be decoded fail."""
         failures: dict[int, Failure] = {}
 
-        def failed(number: int, error: InputError) -> None:
-            failures[number] = Failure(str(error))
-
         pictures = [each.source for each in contents]
+
+        def failed(number: int, error: InputError) -> None:
+            name = picture_name(pictures[number], number)  # its number in a batch tells nobody
+            failures[number] = Failure(str(error).replace(name, contents[number].name, 1))
+
         vectors = embed_pictures(self._model, pictures, normalize=True, on_error=failed)
         rows = vectors if len(vectors) else [None] * len(contents)
         return [failures.get(n) or row for n, row in enumerate(rows)]
@@ -39,8 +43,11 @@ class CaptionVectors:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self.facts = ("caption vectors", 1)
+        self.facts = ("caption vectors", 2, reading(model.preprocessor))
 
     def ask(self, contents: Sequence[str]) -> Sequence[Answer | Failure]:
         """Vectors of texts."""
-        return list(embed_texts(self._model, list(contents), normalize=True))
+        return refused_alone(self._embed, contents)
+
+    def _embed(self, texts: Sequence[str]) -> Sequence[Answer]:
+        return list(embed_texts(self._model, texts, normalize=True))

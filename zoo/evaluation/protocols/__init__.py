@@ -58,7 +58,7 @@ PROTOCOLS = {
         frozenset({"templates"}),
     ),
     "knn": Spec(
-        f"{_HERE}.knn:Nearest",
+        f"{_HERE}.knn:Neighbours",
         frozenset({"image-classification"}),
         ("image-feature-extraction",),
         "the class that the nearest pictures of the training split vote for",

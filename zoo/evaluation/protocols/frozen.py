@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import RegistryError, UsageError
+from zoo.evaluation.classification import classes_of
 from zoo.evaluation.instruments.towers import PictureVectors
 from zoo.evaluation.protocol import Answer, Question, Sample, Setup
 from zoo.evaluation.samples import label_of, picture_of
@@ -35,9 +36,7 @@ class Frozen:
     def __init__(self, setup: Setup) -> None:
         require(setup.model, "image-feature-extraction")
         self._benchmark = setup.benchmark
-        self.classes = setup.benchmark.classes
-        if not self.classes:
-            raise RegistryError(f"{setup.benchmark.file}: {setup.benchmark.name} names no classes")
+        self.classes = classes_of(setup.benchmark)
         self.instruments = {"picture": PictureVectors(setup.model)}
 
     def questions(self, sample: Sample) -> Sequence[Question]:

@@ -13,14 +13,14 @@ from typing import Any
 import torch
 
 from zoo.errors import RegistryError
+from zoo.evaluation.classification import judged
 from zoo.evaluation.protocol import Answer, Findings, Sample, Setup
 from zoo.evaluation.protocols.frozen import Frozen, positive
-from zoo.evaluation.protocols.zero_shot import judged
 
 _ROWS = 1024  # pictures compared at once
 
 
-class Nearest(Frozen):
+class Neighbours(Frozen):
     """Accuracy of the neighbours' vote.
 
     The benchmark may set ``k``, how many neighbours vote, and ``temperature``.

@@ -17,9 +17,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo.errors import UsageError, ZooWarning
+from zoo.evaluation.classification import judged
 from zoo.evaluation.protocol import Answer, Findings, Sample, Setup
 from zoo.evaluation.protocols.frozen import Frozen, positive
-from zoo.evaluation.protocols.zero_shot import judged
 
 # OpenAI's example takes 0.316 for CLIP's vectors as they are, of length 10 or so; ours have length
 # 1, for which a hundred times as much is the same penalty.

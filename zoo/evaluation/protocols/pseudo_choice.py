@@ -6,10 +6,8 @@ https://arxiv.org/abs/1910.14659
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from zoo.evaluation.instruments.pseudo_likelihood import PseudoLikelihood
-from zoo.evaluation.protocol import Answer, Failure, Instrument, Setup
+from zoo.evaluation.protocol import Instrument, Setup
 from zoo.evaluation.protocols.log_likelihood import LogLikelihood
 from zoo.model import Model
 
@@ -29,32 +27,7 @@ class PseudoChoice(LogLikelihood):
 
     def instrument(self, model: Model) -> Instrument:
         """What says how probable texts are after a context."""
-        return _Choices(PseudoLikelihood(model, within_word=self._within_word))
-
-
-class _Choices:
-    """Asks `PseudoLikelihood` what `LogLikelihood` asks: pairs of context and continuation."""
-
-    def __init__(self, instrument: PseudoLikelihood) -> None:
-        self._instrument = instrument
-        self.facts = ("choices", *instrument.facts)
-
-    def ask(self, contents: Sequence[Sequence[tuple[str, str]]]) -> Sequence[Answer | Failure]:
-        """For each continuation its sum, no word on greed, its tokens, and that none was cut."""
-        pairs = [(context, [after]) for each in contents for context, after in each]
-        said = iter(self._instrument.ask(pairs))
-        return [_together([next(said) for _ in each]) for each in contents]
-
-
-def _together(answers: Sequence[Answer | Failure]) -> Answer | Failure:
-    """One answer for all choices; the first failure, if there is one."""
-    rows: list[Answer] = []
-    for each in answers:
-        if isinstance(each, Failure):
-            return each
-        [[total, tokens]] = each
-        rows.append([total, None, tokens, 0])
-    return rows
+        return PseudoLikelihood(model, within_word=self._within_word)
 
 
 def within_word(setup: Setup) -> bool:

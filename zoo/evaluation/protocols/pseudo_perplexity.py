@@ -16,6 +16,7 @@ from zoo.evaluation.protocol import Answer, Findings, Question, Sample, Setup
 from zoo.evaluation.protocols.pseudo_choice import masking, within_word
 from zoo.evaluation.result import Metric
 from zoo.evaluation.samples import text_of
+from zoo.evaluation.statistics import exponential
 
 
 class PseudoPerplexity:
@@ -44,7 +45,7 @@ class PseudoPerplexity:
         tokens = sum(each["tokens"] for each in details)
         return Findings(
             [
-                Metric("pseudo_perplexity", math.exp(min(-total / tokens, 700.0))),
+                Metric("pseudo_perplexity", exponential(-total / tokens)),
                 Metric("pseudo_log_likelihood_per_token", total / tokens),
             ],
             details,

@@ -18,6 +18,7 @@ from zoo.evaluation.instruments.likelihood import TextLikelihoods
 from zoo.evaluation.protocol import Answer, Findings, Instrument, Question, Sample, Setup
 from zoo.evaluation.result import Metric
 from zoo.evaluation.samples import text_of
+from zoo.evaluation.statistics import exponential
 
 
 class Rolling:
@@ -48,18 +49,10 @@ class Rolling:
             name: sum(each[name] for each in details) for name in ("words", "bytes", "tokens")
         }
         metrics = [
-            Metric("word_perplexity", _exp(-total / counts["words"])),
-            Metric("byte_perplexity", _exp(-total / counts["bytes"])),
+            Metric("word_perplexity", exponential(-total / counts["words"])),
+            Metric("byte_perplexity", exponential(-total / counts["bytes"])),
             Metric("bits_per_byte", -total / counts["bytes"] / math.log(2)),
-            Metric("token_perplexity", _exp(-total / counts["tokens"])),
+            Metric("token_perplexity", exponential(-total / counts["tokens"])),
             Metric("tokens", counts["tokens"]),
         ]
         return Findings(metrics, details)
-
-
-def _exp(value: float) -> float:
-    """The exponential; infinity where it is too large, as of an untrained model's words."""
-    try:
-        return math.exp(value)
-    except OverflowError:
-        return math.inf

@@ -12,15 +12,11 @@ from typing import Any
 
 import torch
 
-from zoo.errors import UsageError
+from zoo.evaluation.classification import classes_of, judged
 from zoo.evaluation.instruments.towers import PictureVectors
-from zoo.evaluation.protocol import Answer, Confusion, Findings, Instrument, Question, Sample, Setup
-from zoo.evaluation.result import Metric
+from zoo.evaluation.protocol import Answer, Findings, Instrument, Question, Sample, Setup
 from zoo.evaluation.samples import label_of, picture_of
-from zoo.evaluation.statistics import proportion
 from zoo.tasks.zero_shot_image_classification import prepare_classes
-
-_SHOWN = 100  # classes at most in a confusion matrix
 
 
 class ZeroShot:
@@ -32,9 +28,7 @@ class ZeroShot:
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
-        self._classes = setup.benchmark.classes
-        if not self._classes:
-            raise UsageError(f"{setup.benchmark.name} names no classes, which zero-shot takes")
+        self._classes = classes_of(setup.benchmark)
         templates = setup.settings.get("templates") or [setup.model.preprocessor.template]
         self._templates = [str(each) for each in templates]
         self.method = f"zero-shot, {len(self._templates)} templates a class"
@@ -63,48 +57,3 @@ class ZeroShot:
         predicted = scores.argmax(dim=1).tolist()
         labels = [label_of(each, self._setup.benchmark, self._classes) for each in samples]
         return judged(samples, labels, predicted, best, self._classes)
-
-
-def judged(
-    samples: Sequence[Sample],
-    labels: Sequence[int],
-    predicted: Sequence[int],
-    best: Sequence[Sequence[int]],
-    classes: Sequence[str],
-) -> Findings:
-    """Accuracy among the best 1 and, of 5 classes or more, 5; mean per class recall; confusion.
-
-    Args:
-        samples: Pictures.
-        labels: Their classes.
-        predicted: What each was taken for.
-        best: The likeliest classes of each, best first.
-        classes: Their names.
-    """
-    hits = [guess == label for guess, label in zip(predicted, labels, strict=True)]
-    metrics = [proportion("acc1", hits)]
-    if len(classes) >= 5:
-        top = [label in few for label, few in zip(labels, best, strict=True)]
-        metrics.append(proportion("acc5", top))
-    recalls = [
-        sum(hit for hit, label in zip(hits, labels, strict=True) if label == number)
-        / labels.count(number)
-        for number in sorted(set(labels))
-    ]
-    metrics.append(Metric("mean_per_class_recall", sum(recalls) / len(recalls)))
-    details = [
-        {
-            "picture": picture_of(sample).name,
-            "label": classes[label],
-            "predicted": classes[guess],
-            "score": float(guess == label),
-        }
-        for sample, label, guess in zip(samples, labels, predicted, strict=True)
-    ]
-    confusion = None
-    if len(classes) <= _SHOWN:
-        counts = [[0] * len(classes) for _ in classes]
-        for label, guess in zip(labels, predicted, strict=True):
-            counts[label][guess] += 1
-        confusion = Confusion(list(classes), counts)
-    return Findings(metrics, details, confusion)

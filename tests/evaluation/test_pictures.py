@@ -1,0 +1,133 @@
+"""Pictures of benchmarks: where their classes stand, in folders, archives and IDX files."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import struct
+import tarfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from zoo.errors import InputError
+from zoo.evaluation import Benchmark, find_benchmark
+from zoo.evaluation.data import open_rows
+from zoo.evaluation.pictures import class_folders, idx, named_pictures
+
+
+def png(shade: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("L", (2, 2), shade).save(file, "PNG")
+    return file.getvalue()
+
+
+def folder(root: Path, names: list[str]) -> Path:
+    for shade, name in enumerate(names):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(png(shade))
+    return root
+
+
+def tarred(path: Path, files: Mapping[str, bytes]) -> Path:
+    with tarfile.open(path, "w:gz") as tar:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+        link = tarfile.TarInfo("test/cat/link.png")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(link)
+    return path
+
+
+NAMES = ["cat/1.png", "cat/2.png", "cat/more/3.png", "dog/1.png"]
+
+
+@pytest.mark.parametrize("around", ["", "test/", "pictures/test/"])
+def test_classes_are_the_folders_in_which_pictures_first_differ(
+    around: str, tmp_path: Path
+) -> None:
+    names = [around + name for name in NAMES]
+    inside = folder(tmp_path / "data", names)
+    (inside / "README.md").write_text("no picture")
+    packed = tarred(tmp_path / "data.tar.gz", {name: png(1) for name in names})
+
+    for path in (inside, packed):
+        classes, rows = class_folders(path)
+
+        assert classes == ["cat", "dog"]
+        # Interleaved: whoever takes two sees both classes.
+        assert [row["label"] for _, row in rows] == ["cat", "dog", "cat", "cat"]
+
+
+def test_a_single_class_is_the_last_folder_that_all_share(tmp_path: Path) -> None:
+    classes, rows = class_folders(folder(tmp_path, ["test/cat/1.png", "test/cat/2.png"]))
+
+    assert classes == ["cat"]
+    assert len([*rows]) == 2
+
+
+def test_the_same_picture_has_the_same_hash_wherever_it_is(tmp_path: Path) -> None:
+    inside = folder(tmp_path / "data", ["cat/1.png"])
+    with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
+        archive.writestr("any/where/1.png", png(0))
+
+    assert named_pictures(inside)["1.png"].sha256 == (
+        named_pictures(tmp_path / "data.zip")["1.png"].sha256
+    )
+
+
+def benchmark() -> Benchmark:
+    return find_benchmark("cifar10")
+
+
+def test_folders_that_are_not_the_benchmarks_classes_are_told(tmp_path: Path) -> None:
+    known = [*benchmark().classes]
+    names = [f"{each}/1.png" for each in [*known[:-2], "tractor"]]
+    data = folder(tmp_path / "data", names)
+
+    with pytest.raises(InputError) as said:
+        [*open_rows(benchmark(), "test", data)]
+
+    assert "9 folders of classes, but cifar10 has 10" in str(said.value)
+    assert f"without a folder: {known[-2]}, {known[-1]}" in str(said.value)
+    assert "no class: tractor" in str(said.value)
+
+
+def test_a_folder_without_pictures_and_an_encrypted_archive_are_told(tmp_path: Path) -> None:
+    (tmp_path / "empty" / "cat").mkdir(parents=True)
+    packed = tmp_path / "secret.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("cat/1.png", png(0))
+    data = bytearray(packed.read_bytes())
+    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(signature) + offset] |= 1  # says that it is encrypted
+    packed.write_bytes(data)
+
+    with pytest.raises(InputError, match="expected a folder for each class"):
+        class_folders(tmp_path / "empty")
+    with pytest.raises(InputError, match=r"secret\.zip: no archive, damaged or encrypted"):
+        class_folders(packed)
+
+
+def test_idx_files_are_read_and_held_to_their_sizes(tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures-idx3-ubyte.gz"
+    pixels = bytes(range(12))
+    pictures.write_bytes(gzip.compress(b"\0\0\x08\x03" + struct.pack(">III", 3, 2, 2) + pixels))
+    labels = tmp_path / "labels-idx1-ubyte"
+    labels.write_bytes(b"\0\0\x08\x01" + struct.pack(">I", 3) + b"\x07\0\x09")
+
+    shown = [row["picture"].source for _, row in idx(pictures)]
+
+    assert [[*each.tobytes()] for each in shown] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+    assert [row["label"] for _, row in idx(labels)] == [7, 0, 9]
+    labels.write_bytes(labels.read_bytes()[:-1])
+    with pytest.raises(InputError, match=r"says \[3\] numbers, and holds 2; is it cut off"):
+        [*idx(labels)]
+    labels.write_bytes(b"no idx")
+    with pytest.raises(InputError, match="no IDX file"):
+        [*idx(labels)]
