@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from zoo.image import Picture
     from zoo.tasks.fill_mask import FilledText
+    from zoo.tasks.image_completion import Completion
+    from zoo.tasks.image_completion import Options as CompletionOptions
     from zoo.tasks.masked_image_modeling import Reconstruction
     from zoo.tasks.picture_search import Ranking
     from zoo.tasks.seeing import OnError
@@ -472,6 +474,28 @@ class Model(Loaded):
         results = reconstruct(
             self, _several(picture), seed=seed, batch_size=batch_size, on_error=on_error
         )
+        return results if isinstance(picture, list) else results[0]
+
+    @overload
+    def complete(
+        self, picture: Picture, **options: Unpack[CompletionOptions]
+    ) -> Completion | None: ...
+    @overload
+    def complete(
+        self, picture: list[P], **options: Unpack[CompletionOptions]
+    ) -> list[Completion | None]: ...
+    def complete(
+        self, picture: Picture | list[P], **options: Unpack[CompletionOptions]
+    ) -> Completion | list[Completion | None] | None:
+        """Keep a picture's upper half and write the other; see `zoo.tasks.image_completion`.
+
+        Example::
+
+            model.complete("photo.jpg", sequences=3).side_by_side().save("completed.png")
+        """
+        from zoo.tasks.image_completion import complete
+
+        results = complete(self, _several(picture), **options)
         return results if isinstance(picture, list) else results[0]
 
     @property

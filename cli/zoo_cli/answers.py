@@ -42,6 +42,7 @@ _OPTIONS = {
     "zero-shot-classification": ("labels", "template", "multi_label", "batch_tokens"),
     "feature-extraction": ("pooling", "normalize", "prompt", "batch_tokens"),
     "image-classification": ("top_k", "batch_size", "contact_sheet"),
+    "image-completion": ("keep", "temperature", "top_k", "sequences", "seed", "batch_size"),
     "image-feature-extraction": ("normalize", "batch_size"),
     "masked-image-modeling": ("seed", "batch_size"),
     "zero-shot-image-classification": (
@@ -62,6 +63,7 @@ _FIELDS = {
     "zero-shot-classification": "labels",
     "feature-extraction": "embedding",
     "image-classification": "labels",
+    "image-completion": "painted",
     "image-feature-extraction": "embedding",
     "masked-image-modeling": "painted",
     "zero-shot-image-classification": "labels",
@@ -76,10 +78,13 @@ _FLAGS = {
 # Tasks whose inputs are pictures.
 _SEEING = (
     "image-classification",
+    "image-completion",
     "image-feature-extraction",
     "masked-image-modeling",
     "zero-shot-image-classification",
 )
+# Tasks whose results are pictures.
+_PAINTING = ("image-completion", "masked-image-modeling")
 _VECTORS = ("feature-extraction", "image-feature-extraction")
 _PREVIEW = 6  # numbers of a vector that a terminal shows
 
@@ -213,7 +218,7 @@ def sees(task: str) -> bool:
 
 def paints(task: str) -> bool:
     """Whether a task's results are pictures."""
-    return task == "masked-image-modeling"
+    return task in _PAINTING
 
 
 def field(task: str, options: Options) -> str:
@@ -221,7 +226,14 @@ def field(task: str, options: Options) -> str:
     if options.get("pooling") == "none":
         return "embeddings"
     name = _FIELDS.get(task, "result")
-    return f"{name}s" if options.get("sequences", 1) > 1 else name
+    several = options.get("sequences", 1) > 1 and not paints(task)  # all on one picture
+    return f"{name}s" if several else name
+
+
+def at(task: str, options: Options, first: int) -> dict[str, Any]:
+    """The options for rows from ``first`` on: the draws of each are those of all rows at once."""
+    drawn = "seed" in options and "temperature" in _OPTIONS[task]
+    return {**options, "first_row": first} if drawn else dict(options)
 
 
 def streams(model: Model, task: str, options: Options) -> bool:

@@ -115,9 +115,7 @@ class Job:
         """Compute window by window from row ``start``; yield rows and their answers."""
         for first in range(start, len(self.inputs.rows), self.window):
             rows = self.inputs.rows[first : first + self.window]
-            options = self.options
-            if "seed" in options:  # the draws are those of all rows at once
-                options = {**options, "first_row": first}
+            options = answers.at(self.task, self.options, first)
             answered = answers.answer(self.model, self.task, rows, options)
             self.note(rows, answered.results)
             yield rows, answered
@@ -165,7 +163,8 @@ def to_pictures(job: Job, paths: Sequence[Path], *, json: bool) -> None:
 
     for first in range(0, len(job.inputs.rows), job.window):
         rows = job.inputs.rows[first : first + job.window]
-        written = paint(job.model, rows, paths[first : first + job.window], job.options)
+        options = answers.at(job.task, job.options, first)
+        written = paint(job.model, job.task, rows, paths[first : first + job.window], options)
         job.note(rows, written)
         for row, path in zip(rows, written, strict=True):
             if json:

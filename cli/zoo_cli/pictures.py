@@ -142,14 +142,16 @@ def _fingerprint(paths: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def check_painting(inputs: Inputs, output: Path | None, *, overwrite: bool) -> list[Path]:
+def check_painting(
+    task: str, inputs: Inputs, output: Path | None, *, overwrite: bool
+) -> list[Path]:
     """Where each picture that is painted goes: a .png for one, a folder for several.
 
     Raises:
         UsageError: There is no --output, or it is not that, or a file is there already.
     """
     if output is None or (not output.is_dir() and output.suffix.lower() != ".png"):
-        raise UsageError("masked-image-modeling: --output says where to: a .png, or a folder")
+        raise UsageError(f"{task}: --output says where to: a .png, or a folder")
     if not output.is_dir() and len(inputs.rows) > 1:
         raise UsageError(
             f"{str(output)!r} is one file, and there are {len(inputs.rows)} pictures; "
@@ -170,18 +172,22 @@ def check_painting(inputs: Inputs, output: Path | None, *, overwrite: bool) -> l
 
 
 def paint(
-    model: Model, rows: Sequence[Row], paths: Sequence[Path], options: dict[str, Any]
+    model: Model,
+    task: str,
+    rows: Sequence[Row],
+    paths: Sequence[Path],
+    options: dict[str, Any],
 ) -> list[Path | None]:
-    """Paint each picture's hidden parts; write original, masked and painted as one PNG.
+    """Paint each picture's hidden parts; write original, what is seen and painted as one PNG.
 
     Returns:
         The file of each picture; None for those that could not be read.
     """
     from zoo_cli import answers
 
-    results = model.reconstruct(
-        [Path(row.text) for row in rows], on_error=answers.noted(), **options
-    )
+    pictures = [Path(row.text) for row in rows]
+    painter: Any = model.complete if task == "image-completion" else model.reconstruct
+    results = painter(pictures, on_error=answers.noted(), **options)
     written: list[Path | None] = []
     for result, path in zip(results, paths, strict=True):
         if result is not None:

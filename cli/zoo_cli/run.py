@@ -127,6 +127,10 @@ def run(
         int | None, typer.Option(min=1, metavar="N", help="generation: so many for each text.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="generation: of the draws.")] = None,
+    keep: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="image-completion: how much of a picture is shown."),
+    ] = None,
     stop: Annotated[
         list[str] | None,
         typer.Option(metavar="TEXT", help="text-generation: ends before this; repeatable."),
@@ -197,6 +201,7 @@ def run(
         "num_beams": num_beams,
         "sequences": num_return_sequences,
         "seed": seed,
+        "keep": keep,
         "logprobs": logprobs,
         "stop": stop or None,
         "system": system,
@@ -386,7 +391,7 @@ def _check_output(order: _Order, task: str, inputs: Inputs | None) -> Sequence[P
 
     paths = None
     if inputs is not None and answers.paints(task):
-        paths = check_painting(inputs, order.output_file, overwrite=order.overwrite)
+        paths = check_painting(task, inputs, order.output_file, overwrite=order.overwrite)
     elif order.output_file is not None:
         check_output(order.output_file, overwrite=order.overwrite)
     if "contact_sheet" in order.options:

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from safetensors import safe_open
 
+from tests import imagegpt
 from tests.cli.conftest import Zoo
 from tests.pictures import noise
 from tests.vision import save_vision
@@ -133,7 +134,7 @@ def test_painted_pictures_go_to_a_file_or_into_a_folder(
     one = str(photos / "a.png")
     assert zoo.works("run", painter, one, "--output", "one.png") == "one.png\n"
     with Image.open(tmp_path / "one.png") as sheet:
-        assert sheet.size == (3 * 32 + 8, 32)
+        assert sheet.size == (3 * 128 + 8, 128)
     (tmp_path / "all").mkdir()
     printed = zoo.works("run", painter, str(photos), "--output", "all", "--seed", "3")
     assert printed.split() == [f"all/{name}-painted.png" for name in "abc"]
@@ -145,6 +146,26 @@ def test_painted_pictures_go_to_a_file_or_into_a_folder(
     ):
         done = zoo("run", painter, *arguments)
         assert (done.returncode, message in done.stderr) == (2, True), done.stderr
+
+
+def test_completed_pictures_are_the_same_for_a_seed_whatever_stands_beside_them(
+    zoo: Zoo, photos: Path, tmp_path: Path
+) -> None:
+    model = str(tmp_path / "model")
+    imagegpt.save(tmp_path / "model")
+    options = ("--keep", "0.5", "--num-return-sequences", "2", "--seed", "3")
+    (tmp_path / "all").mkdir()
+
+    printed = zoo.works("run", model, str(photos), *options, "--output", "all")
+    zoo.works("run", model, str(photos / "a.png"), *options, "--output", "one.png")
+
+    assert printed.split() == [f"all/{name}-painted.png" for name in "abc"]
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "all/a-painted.png").read_bytes()
+    with Image.open(tmp_path / "one.png") as sheet:
+        edge = imagegpt.EDGE * (128 // imagegpt.EDGE)
+        assert sheet.size == (4 * edge + 3 * 4, edge)
+    done = zoo("run", model, str(photos / "a.png"), "--keep", "2", "--output", "two.png")
+    assert (done.returncode, "keep is 2.0; expected a share" in done.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(

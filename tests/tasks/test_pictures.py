@@ -158,7 +158,7 @@ def test_a_picture_is_painted_where_it_was_hidden(tmp_path: Path) -> None:
     assert hidden.sum() == 12 * 64  # three quarters of 16 patches
     assert again.masked.tobytes() == one.masked.tobytes()
     assert one.reconstructed.tobytes() == again.reconstructed.tobytes()
-    assert one.side_by_side().size == (3 * 32 + 8, 32)
+    assert one.side_by_side().size == (3 * 128 + 8, 128)  # small ones are magnified
     other = painter.reconstruct(image, seed=1)
     assert other is not None
     assert other.masked.tobytes() != one.masked.tobytes()

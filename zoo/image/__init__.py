@@ -1,6 +1,7 @@
 """Pictures in: decoding, the record of their preprocessing, batches of numbers."""
 
 from zoo.image.decoding import Picture, decode
+from zoo.image.palette import PalettePreprocessor
 from zoo.image.preprocessor import (
     ImagePreprocessor,
     PictureBatch,
@@ -18,6 +19,7 @@ from zoo.image.transforms import Transform, to_rgb
 
 __all__ = [
     "ImagePreprocessor",
+    "PalettePreprocessor",
     "Picture",
     "PictureBatch",
     "Transform",

@@ -54,6 +54,7 @@ _CLASSES = {
     "ChineseCLIP": _CLIP,
     "ConvNext": _Class(384, None, square=False, resample=3, mean=HALF, std=HALF),
     "DeiT": _Class(256, 224, square=True, resample=3, mean=HALF, std=HALF),
+    "ImageGPT": _Class(256, None, square=True, resample=2, mean=HALF, std=HALF),
     "Siglip": _Class(224, None, square=True, resample=3, mean=HALF, std=HALF),
     "ViT": _Class(224, None, square=True, resample=2, mean=HALF, std=HALF),
 }
@@ -66,6 +67,7 @@ _BY_MODEL_TYPE = {
     "convnextv2": "ConvNext",
     "deit": "DeiT",
     "dinov2": "Bit",
+    "imagegpt": "ImageGPT",
     "resnet": "ConvNext",
     "siglip": "Siglip",
     "vit": "ViT",

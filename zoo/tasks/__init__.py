@@ -17,6 +17,7 @@ PARTS = {
     "zero-shot-classification": ("classify",),
     "feature-extraction": ("encoder", "embed_texts"),
     "image-classification": ("classify_images",),
+    "image-completion": ("new_cache",),
     "image-feature-extraction": ("embed_images",),
     "masked-image-modeling": ("reconstruct",),
     "text-generation": ("new_cache",),

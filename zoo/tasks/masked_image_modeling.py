@@ -13,12 +13,10 @@ from torch import Tensor
 from zoo.image import Picture, image_preprocessor, picture_name
 from zoo.loading import Loaded
 from zoo.tasks import require
+from zoo.tasks.painting import GRAY, side_by_side
 from zoo.tasks.seeing import OnError, see
 
 TASK = "masked-image-modeling"
-
-_GAP = 4  # pixels between the three pictures
-_GRAY = 0.5
 
 
 @dataclass(frozen=True)
@@ -32,11 +30,7 @@ class Reconstruction:
 
     def side_by_side(self) -> Image.Image:
         """Original, masked, reconstructed, in one picture."""
-        width, height = self.original.size
-        sheet = Image.new("RGB", (3 * width + 2 * _GAP, height), "white")
-        for place, image in enumerate((self.original, self.masked, self.reconstructed)):
-            sheet.paste(image, (place * (width + _GAP), 0))
-        return sheet
+        return side_by_side([self.original, self.masked, self.reconstructed])
 
 
 def reconstruct(
@@ -76,7 +70,7 @@ def reconstruct(
     def image(values: Tensor, mask: Tensor | None = None) -> Image.Image:
         shown = transform.denormalize(values.unsqueeze(0))[0]  # (H, W, 3)
         if mask is not None:
-            shown = torch.where(mask.permute(1, 2, 0) > 0, int(255 * _GRAY), shown)
+            shown = torch.where(mask.permute(1, 2, 0) > 0, GRAY, shown)
         return Image.fromarray(shown.numpy())
 
     results = see(loaded, pictures, read, batch_size=batch_size, on_error=on_error)

@@ -20,7 +20,7 @@ from torch import Tensor
 from zoo.errors import ZooError
 from zoo.generation import CausalDecoder
 from zoo.generation.engine import Refillable
-from zoo.image import image_preprocessor
+from zoo.image import PalettePreprocessor, image_preprocessor
 from zoo.model import Model
 from zoo.tasks.two_towers import is_two_towers
 from zoo.testing.check import Check, ContractError, described
@@ -174,8 +174,13 @@ def _decoder(model: Model) -> Any:  # noqa: ANN401 (a Decoder with a state of it
     return network if hasattr(network, "prefill") else CausalDecoder(network, model.device)
 
 
-def _rows(model: Model, texts: Sequence[str]) -> list[list[int]]:
-    """The tokens of each text."""
+def _rows(model: Model, inputs: Sequence[Any]) -> list[list[int]]:
+    """The tokens of each text; those of pictures that are cut off, each elsewhere."""
+    network: Any = model.network
+    if isinstance(model.preprocessor, PalettePreprocessor):
+        tokens = model.preprocessor.tokens(model.preprocessor.image(inputs)).tolist()
+        return [[network.start, *row[: 5 + 2 * place]] for place, row in enumerate(tokens)]
+    texts: Sequence[str] = inputs
     encode = model.preprocessor.encode
     if hasattr(model.network, "prefill"):
         return [list(row) for row in encode(list(texts))]
@@ -188,9 +193,9 @@ def _token(number: int, model: Model, logits: Tensor) -> int:
 
 
 @torch.inference_mode()
-def padding_of_decoders(model: Model, texts: Sequence[str]) -> None:
+def padding_of_decoders(model: Model, inputs: Sequence[Any]) -> None:
     """Prompts of different lengths are read side by side as each alone."""
-    decoder, rows = _decoder(model), _rows(model, texts)
+    decoder, rows = _decoder(model), _rows(model, inputs)
     room = max(map(len, rows)) + 2
     together, _ = decoder.prefill(rows, room=room)
     for row, logits in zip(rows, together, strict=True):
@@ -203,11 +208,11 @@ def padding_of_decoders(model: Model, texts: Sequence[str]) -> None:
 
 
 @torch.inference_mode()
-def cache_of_causal_decoders(model: Model, texts: Sequence[str]) -> None:
+def cache_of_causal_decoders(model: Model, inputs: Sequence[Any]) -> None:
     """Tokens read one by one after a prompt give the logits of all at once."""
     network: Any = model.network
     decoder = CausalDecoder(network, model.device)
-    row = _rows(model, texts[:1])[0]
+    row = _rows(model, inputs[:1])[0]
     logits, state = decoder.prefill([row], room=len(row) + _NEW)
     for number in range(_NEW):
         whole = network.predict(network(torch.tensor([row])))[:, -1]
@@ -231,9 +236,9 @@ def cache_of_encoder_decoders(model: Model, texts: Sequence[str]) -> None:
 
 
 @torch.inference_mode()
-def states(model: Model, texts: Sequence[str]) -> None:
+def states(model: Model, inputs: Sequence[Any]) -> None:
     """Beams and slots: rows copied, swapped, dropped and replaced go on as if alone."""
-    decoder, rows = _decoder(model), _rows(model, texts[:3])
+    decoder, rows = _decoder(model), _rows(model, inputs[:3])
     room = max(map(len, rows)) + _NEW
 
     def alone(row: Sequence[int], tokens: Sequence[int]) -> Tensor:
@@ -289,6 +294,12 @@ def _painted(model: Model, pictures: Sequence[Any]) -> Sequence[Any]:
     return [each and (each.original, each.masked, each.reconstructed) for each in results]
 
 
+def _completed(model: Model, pictures: Sequence[Any]) -> Sequence[Any]:
+    """What is shown of each; nothing is drawn, so that its place in a batch does not count."""
+    results = model.complete(list(pictures), temperature=0.0)
+    return [each and (each.original, each.kept, list(each.completed)) for each in results]
+
+
 def _vectors(model: Model, pictures: Sequence[Any]) -> Sequence[Any]:
     # To a model that reads too, a string is a text.
     seen = [Path(each) if isinstance(each, str) else each for each in pictures]
@@ -306,6 +317,12 @@ CASES: dict[str, Case] = {
     ),
     "feature-extraction": Case(_texts, lambda model, x: model.embed(list(x)), ODD_TEXTS, _ENCODER),  # type: ignore[arg-type, return-value]  # a tensor's rows
     "image-classification": Case(_pictures, _labels, ODD_PICTURES, {}),
+    "image-completion": Case(
+        _pictures,
+        _completed,
+        ODD_PICTURES,
+        {_PADDING: padding_of_decoders, _CACHED: cache_of_causal_decoders, _STATES: states},
+    ),
     "image-feature-extraction": Case(_pictures, _vectors, ODD_PICTURES, {}),
     "masked-image-modeling": Case(
         _pictures, _painted, ODD_PICTURES, {"what is not hidden stays": what_is_seen_stays}
