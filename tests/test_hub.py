@@ -196,6 +196,32 @@ def test_only_the_files_that_loading_reads_are_needed(there: list[str], chosen: 
     assert needed(there) == chosen
 
 
+TWO_FORMS = [
+    "config.json",
+    "model.safetensors",
+    "open_clip_config.json",
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.bin",
+]
+
+
+def test_open_clips_weights_come_first_where_the_entrys_architecture_reads_them(
+    tmp_path: Path,
+) -> None:
+    for name in TWO_FORMS:
+        (tmp_path / name).write_text("{}")
+
+    def weights(architecture: str) -> set[str]:
+        entry = Entry(name="two", architecture=architecture, source=Source("folder", str(tmp_path)))
+        return {name for name in fetch(entry).files if name.endswith(("safetensors", "bin"))}
+
+    assert weights("open-clip") == {"open_clip_model.safetensors"}
+    assert weights("clip") == {"model.safetensors"}
+    assert weights("") == {"model.safetensors"}
+    assert weights("of-a-plugin-that-is-not-here") == {"model.safetensors"}
+    assert needed(TWO_FORMS[2:]) == TWO_FORMS[2:4]
+
+
 # Download
 
 

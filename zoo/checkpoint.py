@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.errors import CacheError, CheckpointError
 from zoo.folders import user_folder
+from zoo.hookspecs import OPEN_CLIP
 
 if TYPE_CHECKING:
     import torch
@@ -25,9 +26,6 @@ _MOST_SHARED = 16
 
 WEIGHTS = "model.safetensors"
 LEGACY_WEIGHTS = "pytorch_model.bin"
-
-OPEN_CLIP = "open_clip"
-"""What a checkpoint in open_clip's form is taken for; the beginning of its files' names."""
 
 
 class Files:

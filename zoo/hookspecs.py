@@ -28,6 +28,10 @@ import pluggy
 API = 1
 """Version of this contract. A plugin may state the one it was written for: ``zoo_api = 1``."""
 
+OPEN_CLIP = "open_clip"
+"""The ``model_type`` of checkpoints in open_clip's form, which state none; it begins their files'
+names, so that they can lie beside another library's."""
+
 hookspec = pluggy.HookspecMarker("zoo")
 hookimpl = pluggy.HookimplMarker("zoo")
 

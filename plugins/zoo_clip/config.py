@@ -70,6 +70,9 @@ def clip(published: Mapping[str, Any]) -> ClipConfig:
         end=end,
         unstated=() if text.has("hidden_act") or vision.has("hidden_act") else ("activation",),
     )
+    # MetaCLIP's texts have these twice.
+    text.must_be("heads", config.text.heads)
+    text.must_be("layers", config.text.layers)
     if config.vision.activation != config.text.activation:
         raise CheckpointError(
             f"config.json: pictures have the activation {config.vision.activation!r}, texts "

@@ -8,6 +8,7 @@ import torch
 from transformers import CLIPImageProcessor, SiglipImageProcessor, ViTImageProcessor
 from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
 
+import zoo
 from tests.pictures import encoded, noise
 from zoo.checkpoint import Files
 from zoo.errors import CheckpointError, InputError
@@ -188,3 +189,17 @@ def test_facts_say_what_an_entry_may_pin() -> None:
 def test_a_preprocessor_for_text_is_a_programmers_mistake() -> None:
     with pytest.raises(TypeError, match="need an ImagePreprocessor, not str"):
         image_preprocessor("tokenizer")
+
+
+def test_what_the_registry_says_of_means_is_what_published_files_say() -> None:
+    made = [
+        ImagePreprocessor(
+            from_transformers({"image_processor_type": f"{kind}ImageProcessor"})
+        ).facts
+        for kind in ("CLIP", "ViT")
+    ] + [ImagePreprocessor(from_timm({"pretrained_cfg": {}})).facts]
+    known = {(facts["mean"], facts["std"]) for facts in made}
+    stated = [entry for entry in zoo.list_models() if "mean" in entry.checkpoint]
+    assert len(stated) > 60
+    for entry in stated:
+        assert (entry.checkpoint["mean"], entry.checkpoint["std"]) in known, entry.name

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Literal, TypeGuard
 
 from zoo.errors import CheckpointError, IntegrityError
+from zoo.hookspecs import OPEN_CLIP
 
 # Configuration, tokenizer, processor and sentence-transformers files, wherever weights lie.
 _SIDE_FILES = re.compile(
-    r"""
-    config | generation_config | open_clip_config
+    rf"""
+    config | generation_config | {OPEN_CLIP}_config
     | tokenizer | tokenizer_config | vocab | added_tokens | special_tokens_map
     | preprocessor_config | processor_config | chat_template
     | modules | config_sentence_transformers | sentence_[a-z]+_config
@@ -33,8 +34,10 @@ _WEIGHTS = (
     re.compile(rf"model{_SHARD}\.safetensors|model\.safetensors\.index\.json"),
     re.compile(r"pytorch_model\.bin"),
     re.compile(rf"pytorch_model{_SHARD}\.bin|pytorch_model\.bin\.index\.json"),
-    re.compile(r"open_clip_model\.safetensors"),
-    re.compile(r"open_clip_pytorch_model\.bin"),
+)
+_OPEN_CLIP_WEIGHTS = (
+    re.compile(rf"{OPEN_CLIP}_model\.safetensors"),
+    re.compile(rf"{OPEN_CLIP}_pytorch_model\.bin"),
 )
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -58,12 +61,18 @@ class RemoteFile:
     etag: str | None
 
 
-def needed(paths: Iterable[str]) -> list[str]:
+def needed(paths: Iterable[str], *, open_clip: bool = False) -> list[str]:
     """Choose the files that loading a model reads, out of all in its repository, sorted.
 
     Safetensors come before pickles, one whole file before shards; never ONNX, TensorFlow, Flax,
     OpenVINO, nor variants such as ``model.fp16.safetensors``.
+
+    Args:
+        paths: All that there are.
+        open_clip: Whether open_clip's weights come before others that lie beside them, such as the
+            picture tower alone for timm, or the same ones for transformers.
     """
+    forms = (*_OPEN_CLIP_WEIGHTS, *_WEIGHTS) if open_clip else (*_WEIGHTS, *_OPEN_CLIP_WEIGHTS)
     folders: dict[str, list[str]] = {}
     for path in paths:
         folder, _, name = path.rpartition("/")
@@ -72,13 +81,13 @@ def needed(paths: Iterable[str]) -> list[str]:
     return sorted(
         f"{folder}/{name}" if folder else name
         for folder, names in folders.items()
-        for name in _needed_in_folder(names)
+        for name in _needed_in_folder(names, forms)
     )
 
 
-def _needed_in_folder(names: list[str]) -> list[str]:
+def _needed_in_folder(names: list[str], forms: Iterable[re.Pattern[str]]) -> list[str]:
     chosen = [name for name in names if _is_side_file(name)]
-    for form in _WEIGHTS:
+    for form in forms:
         weights = [name for name in names if form.fullmatch(name)]
         if weights:
             return chosen + weights
@@ -104,11 +113,11 @@ def require_model(chosen: Iterable[str], everything: Iterable[str], *, source: s
         if archives
         else ""
     )
-    if names.isdisjoint({"config.json", "open_clip_config.json"}):
+    if names.isdisjoint({"config.json", f"{OPEN_CLIP}_config.json"}):
         raise CheckpointError(
             f"{source} has no config.json, so it is no checkpoint in Hugging Face form{advice}"
         )
-    if not any(form.fullmatch(name) for form in _WEIGHTS for name in names):
+    if not any(form.fullmatch(name) for form in (*_WEIGHTS, *_OPEN_CLIP_WEIGHTS) for name in names):
         others = sorted(
             path
             for path in everything

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,6 +21,7 @@ from zoo.errors import (
     ZooError,
     ZooWarning,
 )
+from zoo.hookspecs import OPEN_CLIP
 from zoo.hub.cache import Repository, cache_folder
 from zoo.hub.files import (
     RemoteFile,
@@ -34,6 +35,7 @@ from zoo.hub.files import (
     require_model,
 )
 from zoo.hub.remote import Hub, UnreachableError
+from zoo.plugins import find_architecture
 
 _SHA256 = 64  # hex digits
 
@@ -261,7 +263,7 @@ def verify(entry: Entry, *, repair: bool = False, cache_dir: Path | None = None)
     pins = {pin.path: pin.sha256 for pin in entry.files}
     if entry.source.scheme != "hf":
         folder = _local_folder(entry)
-        paths = pins or needed(files_below(folder))
+        paths = pins or _needed(entry, files_below(folder))
         return [
             _check(path, folder / check_path(path, source=entry.name), pins.get(path))
             for path in paths
@@ -324,10 +326,19 @@ def _missing_offline(entry: Entry) -> HubError:
     )
 
 
+def _needed(entry: Entry, paths: Iterable[str]) -> list[str]:
+    """The files that an entry needs, where it does not list them."""
+    try:
+        read = find_architecture(entry.architecture).model_types if entry.architecture else ()
+    except PluginError:  # downloads need no plugin
+        read = ()
+    return needed(paths, open_clip=OPEN_CLIP in read)
+
+
 def _wanted(entry: Entry, listed: Mapping[str, RemoteFile]) -> list[RemoteFile]:
     """The files that an entry needs, out of those that the hub has."""
     if not entry.files:
-        chosen = needed(listed)
+        chosen = _needed(entry, listed)
         require_model(chosen, listed, source=str(entry.source))
         return [listed[path] for path in chosen]
     for pin in entry.files:
@@ -386,7 +397,7 @@ def _local(entry: Entry) -> Checkpoint:
     folder = _local_folder(entry)
     below = files_below(folder)
     if not entry.files:
-        chosen = needed(below)
+        chosen = _needed(entry, below)
         require_model(chosen, below, source=str(entry.source))
         return Checkpoint(folder, {path: below[path] for path in chosen}, None)
     files = {pin.path: folder / check_path(pin.path, source=entry.name) for pin in entry.files}

@@ -58,8 +58,8 @@ class ImagePreprocessor:
             "resize_height": transform.resize_height,
             "resize_width": transform.resize_width,
             "interpolation": transform.interpolation,
-            "mean": " ".join(f"{value:g}" for value in transform.mean),
-            "std": " ".join(f"{value:g}" for value in transform.std),
+            "mean": " ".join(f"{value:.8g}" for value in transform.mean),
+            "std": " ".join(f"{value:.8g}" for value in transform.std),
         }
 
     def __call__(self, pictures: Sequence[Picture]) -> Tensor:
