@@ -21,6 +21,7 @@ import zoo_clip.weights
 from tests import clip
 from tests.checkpoints import TEXTS as ODD_TEXTS
 from tests.checkpoints import change_json, change_weights, copy_checkpoint
+from tests.pictures import noise
 from zoo.checkpoint import Files
 from zoo.entry import Entry, Source
 from zoo.errors import CheckpointError, InputError, WeightMapError, ZooWarning
@@ -241,6 +242,68 @@ def test_siglip_in_open_clips_layout_gives_its_numbers(
         close(one, other)
 
 
+@pytest.mark.parametrize(
+    ("trunk", "pool", "projection", "size"),
+    [
+        ("test_vit", "token", None, 160),  # as MobileCLIP-B and EVA-02 are published
+        ("test_convnext", "", "linear", 64),  # as LAION's ConvNeXts
+        ("test_resnet", "avg", "linear", 64),  # with norms that count their batches
+    ],
+)
+def test_a_network_of_timms_sees_as_in_open_clip(
+    trunk: str, pool: str, projection: str | None, size: int, tmp_path: Path
+) -> None:
+    vocabulary = clip.save_byte_pairs(tmp_path)
+    config = clip.open_clip_config(
+        vocabulary,
+        custom_text=True,
+        vision_cfg={
+            "timm_model_name": trunk,
+            "timm_model_pretrained": False,
+            "timm_pool": pool,
+            "timm_proj": projection,
+            "timm_drop": 0.0,
+            "timm_drop_path": 0.0,
+            "image_size": size,
+        },
+    )
+    model = clip.save_open_clip(
+        tmp_path, config, mean=[0.0] * 3, std=[1.0] * 3, interpolation="bilinear"
+    )
+    with pytest.warns(ZooWarning, match="no file states the activation"):
+        loaded = clip.load(tmp_path)
+    network: Any = loaded.network
+    tokens = padded(clip.rows(loaded, TEXTS[:3]), 0)
+    tokens = F.pad(tokens, (0, 17 - tokens.size(1)))
+    pixels = torch.rand(3, 3, size, size)
+
+    with torch.inference_mode():
+        seen, expected = network.embed_images(pixels), model.encode_image(pixels)
+        read = loaded.embed(TEXTS[:3])
+
+        close(seen, expected)
+        assert seen.std(dim=0).min() > 0  # pictures differ
+        close(read, model.encode_text(tokens))
+        assert len(loaded.zero_shot(noise(), ["cold", "warm"]).labels) == 2
+
+
+@pytest.mark.parametrize("pool", ["token", "map"])
+@pytest.mark.parametrize("name", ["hf-hub:timm/resnet18.a1_in1k", "local-dir:/tmp", "resnet17"])
+def test_no_file_has_timm_open_anything_but_its_own_networks(
+    name: str, pool: str, tmp_path: Path
+) -> None:
+    config = clip.open_clip_config(clip.save_byte_pairs(tmp_path))
+    clip.save_open_clip(tmp_path, config)
+    config["vision_cfg"] = {"timm_model_name": name, "timm_pool": pool}
+    if pool == "map":
+        config["text_cfg"] |= {"no_causal_mask": True, "proj_bias": True, "pool_type": "last"}
+        config["text_cfg"]["tokenizer_kwargs"] = {"clean": "canonicalize"}
+        config["vision_cfg"]["timm_proj"] = "none"
+    change_json(tmp_path, "open_clip_config.json", model_cfg=config)
+    with pytest.raises(CheckpointError, match=f"has no network {name!r}"):
+        clip.load(tmp_path)
+
+
 def in_open_clips_layout(folder: Path, to: Path) -> Path:
     """A checkpoint of transformers' as open_clip would publish it."""
     network: Any = clip.load(folder).network
@@ -284,6 +347,7 @@ def test_open_clip_itself_loads_what_is_dumped_in_its_layout(openai: Saved, tmp_
     network.load_state_dict(load_file(other / "open_clip_model.safetensors"), strict=True)
 
     tokens = padded(clip.rows(loaded, TEXTS[:3]), 0)
+    tokens = F.pad(tokens, (0, 17 - tokens.size(1)))
     tokens = F.pad(tokens, (0, 17 - tokens.size(1)))
     expected = ours(loaded, TEXTS[:3], packed=True)
     for one, other_ in zip(their_open_clip(network, tokens), expected, strict=True):

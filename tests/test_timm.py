@@ -79,7 +79,7 @@ def test_a_file_that_wants_more_than_a_network_is_refused(tmp_path: Path) -> Non
     with pytest.raises(CheckpointError, match="holds checkpoint_path, which is no argument"):
         load(tmp_path)
     change_json(tmp_path, "config.json", model_args={}, architecture="resnet999")
-    with pytest.raises(CheckpointError, match="makes no network: Unknown model"):
+    with pytest.raises(CheckpointError, match="has no network 'resnet999'"):
         load(tmp_path)
 
 

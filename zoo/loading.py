@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -166,26 +166,10 @@ def _architecture(
 
 
 def without_weights(build: Callable[[Any], nn.Module], config: object) -> nn.Module:
-    """Build a network on the meta device, which has shapes and no memory.
-
-    Layers initialise themselves when they are made. On the meta device that computes nothing, yet
-    the first call imports torch's whole symbolic machinery, over a second; so it is left out.
-    """
+    """Build a network on the meta device, which has shapes and no memory."""
     import torch
-    from torch.overrides import TorchFunctionMode
 
-    class NoInitialisation(TorchFunctionMode):
-        def __torch_function__(
-            self,
-            func: Callable[..., object],
-            types: object,
-            args: Sequence[object] = (),
-            kwargs: Mapping[str, object] | None = None,
-        ) -> object:
-            kwargs = kwargs or {}
-            if getattr(func, "__module__", "") == "torch.nn.init":
-                return kwargs["tensor"] if "tensor" in kwargs else args[0]
-            return func(*args, **kwargs)
+    from zoo.nn import NoInitialisation
 
     with torch.device("meta"), NoInitialisation():
         return build(config)

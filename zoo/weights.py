@@ -122,9 +122,9 @@ class WeightMap:
             is possible.
 
         Raises:
-            WeightMapError: A published tensor matches no rule or holds no floating-point numbers,
-                or one of the network's is missing, comes twice or has another shape. The message
-                lists them all.
+            WeightMapError: A published tensor matches no rule or holds integers where the network
+                has floating-point numbers, or one of the network's is missing, comes twice or has
+                another shape. The message lists them all.
         """
         problems: list[str] = []
         state: dict[str, Tensor] = {}
@@ -136,7 +136,8 @@ class WeightMap:
             if rule is None or (fallback and ours[0] in state):
                 continue
             tensor = tensors[their_name]
-            if not tensor.is_floating_point():
+            like = network.get(ours[0])
+            if not tensor.is_floating_point() and (like is None or like.is_floating_point()):
                 problems.append(f"{their_name!r} holds {tensor.dtype}, not floating-point numbers")
                 continue
             if ours[0] in state:

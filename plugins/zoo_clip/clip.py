@@ -83,14 +83,13 @@ class TextTower(nn.Module):
     No token sees a later one, so padding behind the last changes nothing and is left out.
     """
 
-    def __init__(self, config: ClipConfig) -> None:
+    def __init__(self, tower: Tower, *, vocabulary: int, max_length: int, embedding: int) -> None:
         super().__init__()
-        tower = config.text
-        self.token_embedding = nn.Embedding(config.vocabulary, tower.width)
-        self.positions = nn.Parameter(torch.empty(config.max_length, tower.width))
+        self.token_embedding = nn.Embedding(vocabulary, tower.width)
+        self.positions = nn.Parameter(torch.empty(max_length, tower.width))
         self.blocks = nn.ModuleList(Block(tower) for _ in range(tower.layers))
         self.norm = nn.LayerNorm(tower.width, eps=tower.norm_eps)
-        self.projection = nn.Linear(tower.width, config.embedding, bias=False)
+        self.projection = nn.Linear(tower.width, embedding, bias=False)
 
     def forward(self, texts: TokenBatch) -> Tensor:
         """Texts, n of them -> (n, E)."""
@@ -106,7 +105,7 @@ class Clip(nn.Module):
 
     exclusive = True  # whether texts share the probability of a picture
 
-    def __init__(self, vision: VisionTower, text: nn.Module) -> None:
+    def __init__(self, vision: nn.Module, text: nn.Module) -> None:
         super().__init__()
         self.vision = vision
         self.text = text
@@ -142,4 +141,10 @@ def build(config: ClipConfig) -> Clip:
         patch=config.patch,
         embedding=config.embedding,
     )
-    return Clip(vision, TextTower(config))
+    text = TextTower(
+        config.text,
+        vocabulary=config.vocabulary,
+        max_length=config.max_length,
+        embedding=config.embedding,
+    )
+    return Clip(vision, text)

@@ -12,22 +12,25 @@ from torch import Tensor, nn
 from zoo.checkpoint import Files
 from zoo.config import Fields
 from zoo.errors import CheckpointError
-from zoo.image import ImagePreprocessor, from_open_clip
+from zoo.image import ImagePreprocessor, check_timm_name, from_open_clip
 from zoo.weights import Rule, WeightMap, fused, same, transposed
-from zoo_clip import clip
+from zoo_clip import clip, timm_clip
 from zoo_clip import preprocessor as texts
 from zoo_clip.blocks import Tower
 from zoo_clip.clip import Clip, ClipConfig
 from zoo_clip.siglip import Siglip, SiglipConfig
+from zoo_clip.timm_clip import TimmClipConfig
 from zoo_clip.weights import number
 
 FILE = "open_clip_config.json"
+
+Config = ClipConfig | SiglipConfig | TimmClipConfig
 
 # How much wider a feed-forward network is than its tower.
 _RATIO = 4.0
 
 
-def config(published: Mapping[str, Any]) -> ClipConfig | SiglipConfig:
+def config(published: Mapping[str, Any]) -> Config:
     """Read an ``open_clip_config.json``.
 
     Raises:
@@ -49,10 +52,13 @@ def config(published: Mapping[str, Any]) -> ClipConfig | SiglipConfig:
     text.must_be("embed_cls", False)
     text.must_be("final_ln_after_pool", False)
     vision.unused("output_tokens", "patch_dropout")
-    if vision.has("timm_model_name"):
-        found: ClipConfig | SiglipConfig = _siglip(fields, vision, text)
-    else:
+    found: Config
+    if not vision.has("timm_model_name"):
         found = _clip(fields, vision, text)
+    elif vision.text("timm_pool", default="avg") == "map":
+        found = _siglip(fields, vision, text)
+    else:
+        found = _timm_clip(fields, vision, text)
     for part in (file, fields, vision, text):
         part.finish()
     return found
@@ -70,11 +76,7 @@ def _clip(fields: Fields, vision: Fields, text: Fields) -> ClipConfig:
         ("input_patchnorm", False),
     ):
         vision.must_be(name, only)
-    text.must_be("no_causal_mask", False)
-    text.must_be("proj_bias", False)
-    text.must_be("pool_type", "argmax")
-    text.must_be("tokenizer_kwargs", {}, {"clean": "lower"})
-    act = "quick_gelu" if fields.flag("quick_gelu", default=False) else "gelu"
+    act = _causal_text(fields, text)
     width = vision.size("width", default=768)
     return ClipConfig(
         image_size=vision.size("image_size", default=224),
@@ -96,10 +98,40 @@ def _clip(fields: Fields, vision: Fields, text: Fields) -> ClipConfig:
     )
 
 
+def _timm_clip(fields: Fields, vision: Fields, text: Fields) -> TimmClipConfig:
+    """CLIP, but one of timm's networks sees."""
+    act = _causal_text(fields, text)
+    vision.unused("timm_model_pretrained", "timm_drop", "timm_drop_path")
+    vision.must_be("timm_proj_bias", False)
+    vision.must_be("timm_proj", "", "linear")
+    pool = vision.text("timm_pool", default="avg")
+    if pool in ("abs_attn", "rot_attn"):
+        raise CheckpointError(f"{FILE}: 'timm_pool' is {pool!r}; zoo has the pools of timm itself")
+    return TimmClipConfig(
+        trunk=vision.text("timm_model_name"),
+        pool=pool,
+        projected=vision.text("timm_proj", default="") == "linear",
+        image_size=vision.size("image_size", default=224),
+        vocabulary=text.size("vocab_size", default=49_408),
+        max_length=text.size("context_length", default=77),
+        text=_text_tower(text, act),
+        embedding=fields.size("embed_dim"),
+        unstated=() if fields.has("quick_gelu") else ("activation",),
+    )
+
+
+def _causal_text(fields: Fields, text: Fields) -> str:
+    """What CLIP's texts have in common; their activation."""
+    text.must_be("no_causal_mask", False)
+    text.must_be("proj_bias", False)
+    text.must_be("pool_type", "argmax")
+    text.must_be("tokenizer_kwargs", {}, {"clean": "lower"})
+    return "quick_gelu" if fields.flag("quick_gelu", default=False) else "gelu"
+
+
 def _siglip(fields: Fields, vision: Fields, text: Fields) -> SiglipConfig:
     """SigLIP: a text sees both sides, and is read off at its last place."""
     fields.must_be("quick_gelu", False)
-    vision.must_be("timm_pool", "map")
     vision.must_be("timm_proj", "none", "")
     vision.must_be("timm_proj_bias", False)
     vision.unused("timm_model_pretrained", "timm_drop", "timm_drop_path")
@@ -165,6 +197,7 @@ def _timm_tower(name: str, image_size: int) -> tuple[Tower, int]:
     import torch
     from timm.layers import GELUTanh
 
+    check_timm_name(name)
     try:
         with torch.device("meta"):
             trunk: Any = timm.create_model(
@@ -196,12 +229,16 @@ def _timm_tower(name: str, image_size: int) -> tuple[Tower, int]:
     return tower, trunk.patch_embed.patch_size[0]
 
 
-def build(config: ClipConfig | SiglipConfig) -> Clip | Siglip:
+def build(config: Config) -> Clip | Siglip:
     """The network that a config describes."""
-    return clip.build(config) if isinstance(config, ClipConfig) else Siglip(config)
+    if isinstance(config, SiglipConfig):
+        return Siglip(config)
+    if isinstance(config, TimmClipConfig):
+        return timm_clip.build(config)
+    return clip.build(config)
 
 
-def preprocessor(files: Files, config: ClipConfig | SiglipConfig) -> texts.ClipPreprocessor:
+def preprocessor(files: Files, config: Config) -> texts.ClipPreprocessor:
     """Read the files beside the network that a config describes.
 
     Raises:
@@ -215,29 +252,36 @@ def preprocessor(files: Files, config: ClipConfig | SiglipConfig) -> texts.ClipP
         )
     image = ImagePreprocessor(from_open_clip(published))
     text = (
-        texts.clip_text(files, config)
-        if isinstance(config, ClipConfig)
-        else texts.siglip_text(files, config)
+        texts.siglip_text(files, config)
+        if isinstance(config, SiglipConfig)
+        else texts.clip_text(files, config)
     )
     return texts.ClipPreprocessor(texts.check_size(files, image, config.image_size), text)
 
 
-def weights(config: ClipConfig | SiglipConfig) -> WeightMap:
+def weights(config: Config) -> WeightMap:
     """The names in which open_clip saves such a network; its text tower may have a prefix."""
-    return _clip_weights() if isinstance(config, ClipConfig) else _siglip_weights()
+    if isinstance(config, SiglipConfig):
+        return _siglip_weights()
+    if isinstance(config, TimmClipConfig):
+        return _timm_clip_weights(config)
+    return _clip_weights(_VISION)
 
 
-def _clip_weights() -> WeightMap:
+def _timm_clip_weights(config: TimmClipConfig) -> WeightMap:
+    """Timm's own names, below ``trunk``; a projection is published as ``head.proj``."""
+    rules = (
+        same(f"visual.{name.replace('projection.', 'head.proj.')}", f"vision.{name}")
+        for name in timm_clip.vision_tower(config).state_dict()
+    )
+    return _clip_weights(tuple(rules))
+
+
+def _clip_weights(vision: tuple[Rule, ...]) -> WeightMap:
     return WeightMap(
         "open_clip's CLIP",
         (
-            same("visual.class_embedding", "vision.class_token"),
-            same("visual.conv1.weight", "vision.patches.projection.weight"),
-            same("visual.positional_embedding", "vision.positions"),
-            same("visual.ln_pre.{p}", "vision.pre_norm.{p}"),
-            *_blocks("visual.transformer", "vision"),
-            same("visual.ln_post.{p}", "vision.norm.{p}"),
-            transposed("visual.proj", "vision.projection.weight"),
+            *vision,
             *_text("{base}"),
             transposed("{base}text_projection", "text.projection.weight"),
             number("logit_scale"),
@@ -316,3 +360,14 @@ def _first(theirs: str, ours: str) -> Rule:
         return (x[0] if x.size(0) == 1 else x,)
 
     return Rule(theirs, (ours,), split, lambda xs: xs[0].unsqueeze(0))
+
+
+_VISION = (
+    same("visual.class_embedding", "vision.class_token"),
+    same("visual.conv1.weight", "vision.patches.projection.weight"),
+    same("visual.positional_embedding", "vision.positions"),
+    same("visual.ln_pre.{p}", "vision.pre_norm.{p}"),
+    *_blocks("visual.transformer", "vision"),
+    same("visual.ln_post.{p}", "vision.norm.{p}"),
+    transposed("visual.proj", "vision.projection.weight"),
+)

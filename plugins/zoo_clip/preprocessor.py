@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from zoo_clip.chinese_clip import ChineseClipConfig
     from zoo_clip.clip import ClipConfig
     from zoo_clip.siglip import SiglipConfig
+    from zoo_clip.timm_clip import TimmClipConfig
 
 # What openai/CLIP's tokenizer takes for a word: simple_tokenizer.py.
 _WORD = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
@@ -104,7 +105,7 @@ def clip(files: Files, config: ClipConfig) -> ClipPreprocessor:
     return ClipPreprocessor(image, clip_text(files, config))
 
 
-def clip_text(files: Files, config: ClipConfig) -> TextEncoder:
+def clip_text(files: Files, config: ClipConfig | TimmClipConfig) -> TextEncoder:
     """Read the tokenizer of a CLIP, in whichever layout."""
     backend = _backend(files, config.vocabulary)
     backend.encode_special_tokens = True  # such a token in a text is text, as OpenAI has it

@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import timm
-import torch
 from torch import Tensor, nn
 
 from zoo.config import Fields
 from zoo.errors import CheckpointError
+from zoo.image import timm_network
 from zoo.image.labels import timm_labels
 from zoo.weights import SameNames
 
@@ -117,22 +116,8 @@ class TimmClassifier(TimmNetwork):
 
 
 def build(config: TimmConfig) -> TimmNetwork:
-    """Have timm make the network.
-
-    It gets memory, unlike other networks of zoo's: timm's compute tables when they are made, which
-    no checkpoint holds. What checkpoints do hold gives its memory back.
-    """
-    with torch.device("cpu"):
-        network = timm.create_model(
-            config.name,
-            pretrained=False,
-            pretrained_cfg=dict(config.pretrained),
-            **config.arguments,
-        )
-        published = {
-            key: x.to("meta") for key, x in network.state_dict().items() if x.is_floating_point()
-        }
-        network.load_state_dict(published, strict=False, assign=True)
+    """Have timm make the network."""
+    network = timm_network(config.name, pretrained_cfg=dict(config.pretrained), **config.arguments)
     return TimmClassifier(network, config.labels) if config.labels else TimmNetwork(network)
 
 

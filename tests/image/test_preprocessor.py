@@ -15,6 +15,7 @@ from zoo.errors import CheckpointError, InputError
 from zoo.image import (
     ImagePreprocessor,
     Picture,
+    from_open_clip,
     from_timm,
     from_transformers,
     image_preprocessor,
@@ -193,12 +194,13 @@ def test_a_preprocessor_for_text_is_a_programmers_mistake() -> None:
 
 def test_what_the_registry_says_of_means_is_what_published_files_say() -> None:
     made = [
-        ImagePreprocessor(
-            from_transformers({"image_processor_type": f"{kind}ImageProcessor"})
-        ).facts
-        for kind in ("CLIP", "ViT")
-    ] + [ImagePreprocessor(from_timm({"pretrained_cfg": {}})).facts]
-    known = {(facts["mean"], facts["std"]) for facts in made}
+        from_transformers({"image_processor_type": "CLIPImageProcessor"}),
+        from_transformers({"image_processor_type": "ViTImageProcessor"}),
+        from_timm({"pretrained_cfg": {}}),
+        from_open_clip({"preprocess_cfg": {"mean": [0.0, 0.0, 0.0], "std": [1.0, 1.0, 1.0]}}),
+    ]
+    facts = [ImagePreprocessor(each).facts for each in made]
+    known = {(each["mean"], each["std"]) for each in facts}
     stated = [entry for entry in zoo.list_models() if "mean" in entry.checkpoint]
     assert len(stated) > 60
     for entry in stated:

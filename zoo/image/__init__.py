@@ -15,6 +15,7 @@ from zoo.image.published import (
     from_transformers,
     published_transform,
 )
+from zoo.image.timm_networks import check_timm_name, timm_network
 from zoo.image.transforms import Transform, to_rgb
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Picture",
     "PictureBatch",
     "Transform",
+    "check_timm_name",
     "decode",
     "from_open_clip",
     "from_timm",
@@ -31,5 +33,6 @@ __all__ = [
     "load_preprocessor",
     "picture_name",
     "published_transform",
+    "timm_network",
     "to_rgb",
 ]

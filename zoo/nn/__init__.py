@@ -4,6 +4,7 @@ from zoo.nn.activation import activation
 from zoo.nn.attention import Attention, KeysValues, attend
 from zoo.nn.cache import Cache, KVCache, LayerCache, place
 from zoo.nn.feed_forward import FeedForward, GatedFeedForward
+from zoo.nn.initialisation import NoInitialisation
 from zoo.nn.packed import PackedLinear, pack_linears
 from zoo.nn.patches import PatchEmbedding, patchify, resample_grid, unpatchify
 from zoo.nn.rotary import Rotary
@@ -20,6 +21,7 @@ __all__ = [
     "KVCache",
     "KeysValues",
     "LayerCache",
+    "NoInitialisation",
     "PackedLinear",
     "PatchEmbedding",
     "Rotary",
