@@ -291,3 +291,14 @@ def test_a_vit_stays_below_one_percent_of_error_in_bfloat16(tmp_path: Path) -> N
     with torch.no_grad():
         one, other = exact.embed_images(pixels(32)), rough.embed_images(pixels(32).bfloat16())
     assert torch.cosine_similarity(one, other.float()).min() > 0.99
+
+
+def test_a_timm_config_with_a_field_that_nobody_knows_is_refused() -> None:
+    published = {
+        "architecture": "vit_tiny_patch16_224",
+        "num_classes": 1000,
+        "global_pool": "token",
+    }
+    zoo_vit.config.vit(published)
+    with pytest.raises(CheckpointError, match="'stem' is not a field that architecture 'vit'"):
+        zoo_vit.config.vit(published | {"stem": "wide"})

@@ -13,9 +13,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from zoo.config import Fields
 from zoo.errors import CheckpointError
-from zoo.image import timm_network
+from zoo.image import timm_fields, timm_network
 from zoo.image.labels import timm_labels
 from zoo.weights import SameNames
 
@@ -29,14 +28,6 @@ _NOT_OF_A_NETWORK = frozenset(
 
 
 _MOST_CLASSES = 10**6  # ImageNet's largest version has 21,843
-
-# What changes no number of the network. Old files have the whole of pretrained_cfg here.
-_UNUSED = """
-    classifier crop_mode crop_pct custom_load description file first_conv fixed_input_size
-    global_pool hf_hub_filename hf_hub_id input_size interpolation label_descriptions label_names
-    label_offset license mean min_input_size notes num_features origin_url paper_ids paper_name
-    pool_size source std tag test_crop_pct test_input_size test_pool_size url
-""".split()  # noqa: SIM905 (a list of words reads better)
 
 
 @dataclass(frozen=True)
@@ -58,8 +49,7 @@ def config(published: Mapping[str, Any]) -> TimmConfig:
     Raises:
         CheckpointError: It is none, or would have timm do more than make a network.
     """
-    fields = Fields(published, "timm")
-    fields.unused("model_args", "pretrained_cfg", *_UNUSED)
+    fields = timm_fields(published, "timm")
     arguments = published.get("model_args") or {}
     pretrained = published.get("pretrained_cfg", published)
     if not isinstance(arguments, dict) or not isinstance(pretrained, dict):

@@ -7,6 +7,7 @@ from typing import Any
 
 from zoo.config import Fields
 from zoo.errors import CheckpointError
+from zoo.image import timm_fields
 from zoo.image.labels import timm_labels
 from zoo_vit.mae import MAEConfig
 from zoo_vit.model import Pooling, ViTConfig
@@ -159,6 +160,9 @@ def _timm(published: Mapping[str, Any]) -> ViTConfig:
         )
     family, size, distilled, patch, registers, variant = match.groups()
     width, layers, heads = _SIZES[size]
+    top = timm_fields(published, "vit")
+    top.unused("architecture", "num_classes")
+    top.finish()
     fields = Fields(published.get("model_args") or {}, f"timm's {name}", file="model_args")
     fields.must_be("in_chans", 3)
     fields.must_be("qkv_bias", True)

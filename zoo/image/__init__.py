@@ -15,7 +15,7 @@ from zoo.image.published import (
     from_transformers,
     published_transform,
 )
-from zoo.image.timm_networks import check_timm_name, timm_network
+from zoo.image.timm_networks import check_timm_name, timm_fields, timm_network
 from zoo.image.transforms import Transform, to_rgb
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "load_preprocessor",
     "picture_name",
     "published_transform",
+    "timm_fields",
     "timm_network",
     "to_rgb",
 ]

@@ -1,12 +1,33 @@
-"""Networks of timm by their names, for plugins whose checkpoints say which one they are."""
+"""What plugins share that read timm's checkpoints: their config, and their network by its name."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
 
+from zoo.config import Fields
 from zoo.errors import CheckpointError
+
+# What changes no number of the network. Old files have the whole of pretrained_cfg here.
+_UNUSED = """
+    classifier crop_mode crop_pct custom_load description file first_conv fixed_input_size
+    global_pool hf_hub_filename hf_hub_id input_size interpolation label_descriptions label_names
+    label_offset license mean min_input_size notes num_features origin_url paper_ids paper_name
+    pool_size source std tag test_crop_pct test_input_size test_pool_size url
+""".split()  # noqa: SIM905 (a list of words reads better)
+
+
+def timm_fields(published: Mapping[str, Any], name: str) -> Fields:
+    """The fields of timm's ``config.json``, of which those are known that change no number.
+
+    What does, the caller reads: ``architecture``, ``num_classes``, and what is in ``model_args``
+    and ``pretrained_cfg``.
+    """
+    fields = Fields(published, name)
+    fields.unused("model_args", "pretrained_cfg", *_UNUSED)
+    return fields
 
 
 def timm_network(name: str, **arguments: Any) -> nn.Module:  # noqa: ANN401 (each network has others)
