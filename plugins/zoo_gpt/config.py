@@ -167,8 +167,9 @@ def _llama(
 
 
 def _no_window(fields: Fields) -> None:
-    """Qwen's window of attention, which no published size uses."""
+    """Qwen's window of attention and its positions in pictures, which none of these sizes uses."""
     fields.must_be("use_sliding_window", False)
+    fields.must_be("use_mrope", False)  # Qwen2.5's files say so; it is of Qwen2-VL's pictures
     fields.unused("sliding_window", "max_window_layers")
     layers = fields.size("num_hidden_layers", most=1000)
     fields.must_be("layer_types", ["full_attention"] * layers)
