@@ -413,6 +413,39 @@ LARGE_VISION = {
 GELU = {"hidden_act": "gelu"}
 
 
+def metaclip(patch: int) -> Published:
+    return {
+        CONFIG: {
+            "architectures": ["CLIPModel"],
+            "initializer_factor": 1.0,
+            "logit_scale_init_value": 2.6592,
+            "model_type": "clip",
+            "projection_dim": 512,
+            "text_config": {"heads": 8, "layers": 12, "model_type": "clip_text_model"},
+            "torch_dtype": "float32",
+            "transformers_version": "4.34.0",
+            "vision_config": {
+                "model_type": "clip_vision_model",
+                **({"patch_size": 16} if patch == 16 else {}),
+            },
+        },
+        PREPROCESSOR: {
+            "crop_size": {"height": 224, "width": 224},
+            "do_center_crop": True,
+            "do_convert_rgb": True,
+            "do_normalize": True,
+            "do_rescale": True,
+            "do_resize": True,
+            **OPENAI,
+            "image_processor_type": "CLIPImageProcessor",
+            "processor_class": "CLIPProcessor",
+            "resample": 3,
+            "rescale_factor": 0.00392156862745098,
+            "size": {"shortest_edge": 224},
+        },
+    }
+
+
 def siglip(text: Published, vision: Published) -> Published:
     return {
         "architectures": ["SiglipModel"],
@@ -583,6 +616,26 @@ def decoder(kind: str, sizes: tuple[int, ...], **more: object) -> Published:
     }
 
 
+def smollm2(start: int, end: int, sizes: tuple[int, ...], version: str) -> Published:
+    return decoder(
+        "llama",
+        sizes,
+        attention_bias=False,
+        bos_token_id=start,
+        eos_token_id=end,
+        head_dim=64,
+        is_llama_config=True,
+        mlp_bias=False,
+        pretraining_tp=1,
+        rms_norm_eps=1e-05,
+        rope_interleaved=False,
+        rope_scaling=None,
+        rope_theta=100000,
+        tie_word_embeddings=True,
+        transformers_version=version,
+    )
+
+
 def pythia(width: int, layers: int, heads: int) -> Published:
     return {
         "architectures": ["GPTNeoXForCausalLM"],
@@ -678,6 +731,26 @@ PUBLISHED: dict[str, Published] = {
             "layer_norm_eps": 1e-05,
             "max_position_embeddings": 514,
             "model_type": "roberta",
+            "num_attention_heads": 16,
+            "num_hidden_layers": 24,
+            "pad_token_id": 1,
+            "type_vocab_size": 1,
+        },
+    },
+    "xlm-roberta-large-xnli": {
+        CONFIG: {
+            **bert(250002, output_past=True),
+            "architectures": ["XLMRobertaForSequenceClassification"],
+            "bos_token_id": 0,
+            "eos_token_id": 2,
+            "gradient_checkpointing": False,
+            "hidden_size": 1024,
+            "id2label": {"0": "contradiction", "1": "neutral", "2": "entailment"},
+            "intermediate_size": 4096,
+            "label2id": {"contradiction": 0, "entailment": 2, "neutral": 1},
+            "layer_norm_eps": 1e-05,
+            "max_position_embeddings": 514,
+            "model_type": "xlm-roberta",
             "num_attention_heads": 16,
             "num_hidden_layers": 24,
             "pad_token_id": 1,
@@ -792,6 +865,27 @@ PUBLISHED: dict[str, Published] = {
         ),
         TOKENIZER: {"model_max_length": 2048},
     },
+    "smollm2-360m": {
+        CONFIG: smollm2(0, 0, (960, 2560, 32, 15, 5, 8192, 49152), "4.46.1"),
+        TOKENIZER: {"model_max_length": 8192},
+    },
+    "smollm2-360m-instruct": {
+        CONFIG: {
+            **smollm2(1, 2, (960, 2560, 32, 15, 5, 8192, 49152), "4.46.1"),
+            "pad_token_id": 2,
+            "transformers.js_config": {
+                "kv_cache_dtype": {"fp16": "float16", "q4f16": "float16"},
+            },
+        },
+        GENERATION: {
+            "_from_model_config": True,
+            "bos_token_id": 1,
+            "eos_token_id": 2,
+            "pad_token_id": 2,
+            "transformers_version": "4.42.3",
+        },
+        TOKENIZER: {"model_max_length": 8192},
+    },
     "opus-mt-zh-en": {CONFIG: marian(65000, extra_pos_embeddings=65001)},
     "opus-mt-en-zh": {
         CONFIG: marian(
@@ -825,6 +919,8 @@ PUBLISHED: dict[str, Published] = {
         CONFIG: short_clip({**GELU, **LARGE}, {**GELU, **LARGE_VISION}, 768),
         PREPROCESSOR: clip_pictures(224, OPENAI),
     },
+    "clip-vit-b-32-datacomp-xl": {OPEN_CLIP: open_clip(224, 32, (768, 12), (512, 8, 12))},
+    "clip-vit-b-32-256-datacomp": {OPEN_CLIP: open_clip(256, 32, (768, 12), (512, 8, 12))},
     "clip-vit-b-32-laion400m": {
         CONFIG: {
             "architecture": "vit_base_patch32_clip_224",
@@ -836,6 +932,9 @@ PUBLISHED: dict[str, Published] = {
             224, 32, (768, 12), (512, 8, 12), quick_gelu=True, resize_mode="shortest"
         ),
     },
+    "clip-vit-b-32-metaclip-400m": metaclip(32),
+    "clip-vit-b-32-metaclip-fullcc": metaclip(32),
+    "clip-vit-b-16-metaclip-fullcc": metaclip(16),
     "clip-vit-l-14-dfn2b": {
         OPEN_CLIP: open_clip(224, 14, (1024, 24), (768, 12, 12), quick_gelu=True)
     },
@@ -963,9 +1062,7 @@ PUBLISHED: dict[str, Published] = {
             "n_inner": None,
             "n_layer": 24,
             "n_positions": 1024,
-            "reorder_and_upcast_attn": False,
             "resid_pdrop": 0.1,
-            "scale_attn_by_inverse_layer_idx": False,
             "scale_attn_weights": True,
             "tie_word_embeddings": False,
             "torch_dtype": "float32",

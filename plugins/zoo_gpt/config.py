@@ -142,7 +142,8 @@ def _llama(
         raise CheckpointError(
             f"config.json: partial_rotary_factor is {rotary.share}; here whole heads are turned"
         )
-    fields.unused("rope_interleaved", "is_llama_config")  # SmolLM2's notes to itself
+    fields.must_be("rope_interleaved", False)  # SmolLM2's note to itself, as the next
+    fields.unused("is_llama_config")
     config = LlamaConfig(
         vocabulary=fields.size("vocab_size"),
         width=width,
