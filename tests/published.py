@@ -1,9 +1,10 @@
 """What the publishers' repositories say in their small files, by the registry's names.
 
-Read off the hub's pages and copies of the repositories, every field that a file has, with two
-exceptions: where a classifier has a thousand names for its classes, they are numbers here, and the
-colours of ImageGPT's palette are grey. A file of old days stands here as it was written then;
-that zoo's readers know all of its fields is the point.
+Read off the hub's pages, copies of the repositories, and later saves of the same models. That zoo's
+readers know all of the fields is the point; so those of config.json and of the pictures' files are
+all here, as they were written in their day. Left out are the values that no reader minds: where a
+classifier has a thousand names for its classes, they are numbers here, the colours of ImageGPT's
+palette are grey, and a tokenizer's settings are those that change what zoo does.
 """
 
 from __future__ import annotations
@@ -308,6 +309,12 @@ EVERY_MODELS = {
     "torchscript": False,
     "transformers_version": "4.16.0.dev0",
     "use_bfloat16": False,
+}
+SINCE_4_21 = {
+    "exponential_decay_length_penalty": None,
+    "tf_legacy_loss": False,
+    "transformers_version": "4.21.0.dev0",
+    "typical_p": 1.0,
 }
 
 
@@ -669,7 +676,6 @@ QWEN2 = decoder(
     rope_theta=1000000.0, sliding_window=32768, tie_word_embeddings=True,
     transformers_version="4.40.1", use_mrope=False, use_sliding_window=False,
 )  # fmt: skip
-LAYERS_12 = {"hidden_size": 768, "num_hidden_layers": 12}
 CLIP_B_32 = clip(
     {**clip_tower("text", 512, 12, 8, projection_dim=512)},
     clip_tower("vision", 768, 12, 12, image_size=224, patch_size=32, projection_dim=512),
@@ -807,7 +813,30 @@ PUBLISHED: dict[str, Published] = {
             "include_prompt": True,
         },
     },
-    "e5-base-v2": {CONFIG: embedder("tmp/", "4.29.0.dev0")},
+    "e5-small-v2": {
+        CONFIG: embedder("tmp/", "4.29.0.dev0", **MINILM),
+        "sentence_bert_config.json": {"max_seq_length": 512, "do_lower_case": False},
+        "modules.json": modules("Transformer", "Pooling", "Normalize"),
+        "1_Pooling/config.json": pooling(384, "mean_tokens"),
+    },
+    "multilingual-e5-small": {
+        CONFIG: embedder(
+            "intfloat/multilingual-e5-small",
+            "4.30.2",
+            **MINILM,
+            tokenizer_class="XLMRobertaTokenizer",
+        )
+        | {"vocab_size": 250037},
+        "sentence_bert_config.json": {"max_seq_length": 512, "do_lower_case": False},
+        "modules.json": modules("Transformer", "Pooling", "Normalize"),
+        "1_Pooling/config.json": pooling(384, "mean_tokens"),
+    },
+    "e5-base-v2": {
+        CONFIG: embedder("tmp/", "4.29.0.dev0"),
+        "sentence_bert_config.json": {"max_seq_length": 512, "do_lower_case": False},
+        "modules.json": modules("Transformer", "Pooling", "Normalize"),
+        "1_Pooling/config.json": pooling(768, "mean_tokens"),
+    },
     "gpt2": {CONFIG: gpt2(12), TOKENIZER: {"model_max_length": 1024}},
     "distilgpt2": {
         CONFIG: gpt2(
@@ -817,6 +846,30 @@ PUBLISHED: dict[str, Published] = {
             label2id={"LABEL_0": 0},
         ),
         TOKENIZER: {"model_max_length": 1024},
+    },
+    "gpt2-chinese-cluecorpussmall": {
+        CONFIG: {
+            "activation_function": "gelu_new",
+            "architectures": ["GPT2LMHeadModel"],
+            "attn_pdrop": 0.1,
+            "embd_pdrop": 0.1,
+            "gradient_checkpointing": False,
+            "initializer_range": 0.02,
+            "layer_norm_epsilon": 1e-05,
+            "model_type": "gpt2",
+            "n_ctx": 1024,
+            "n_embd": 768,
+            "n_head": 12,
+            "n_inner": None,
+            "n_layer": 12,
+            "n_positions": 1024,
+            "output_past": True,
+            "resid_pdrop": 0.1,
+            "task_specific_params": {"text-generation": {"do_sample": True, "max_length": 320}},
+            "tokenizer_class": "BertTokenizer",
+            "vocab_size": 21128,
+        },
+        TOKENIZER: {"do_lower_case": False, "model_max_length": 1024},
     },
     "pythia-70m": {CONFIG: pythia(512, 6, 8)},
     "pythia-160m": {CONFIG: pythia(768, 12, 12)},
@@ -904,6 +957,28 @@ PUBLISHED: dict[str, Published] = {
     "opus-mt-en-de": {CONFIG: resaved_marian(58100)},
     "opus-mt-de-en": {CONFIG: resaved_marian(58100)},
     "t5-small": {CONFIG: t5(6, 512, 8, 2048), TOKENIZER: {"model_max_length": 512}},
+    "flan-t5-base": {
+        CONFIG: t5(
+            12,
+            768,
+            12,
+            2048,
+            feed_forward_proj="gated-gelu",
+            relative_attention_max_distance=128,
+            tie_word_embeddings=False,
+            torch_dtype="float32",
+            transformers_version="4.23.1",
+        ),
+        TOKENIZER: {
+            "eos_token": "</s>",
+            "extra_ids": 100,
+            "model_max_length": 512,
+            "pad_token": "<pad>",
+            "sp_model_kwargs": {},
+            "tokenizer_class": "T5Tokenizer",
+            "unk_token": "<unk>",
+        },
+    },
     "clip-vit-b-32": {CONFIG: CLIP_B_32, PREPROCESSOR: clip_pictures(224, OPENAI)},
     "clip-vit-l-14": {CONFIG: clip_l_14(224), PREPROCESSOR: clip_pictures(224, OPENAI)},
     "clip-vit-l-14-336": {CONFIG: clip_l_14(336), PREPROCESSOR: clip_pictures(336, OPENAI)},
@@ -912,12 +987,19 @@ PUBLISHED: dict[str, Published] = {
         PREPROCESSOR: clip_pictures(224, OPENAI),
     },
     "clip-vit-l-14-laion2b": {
-        CONFIG: short_clip({**GELU, **LARGE}, {**GELU, **LARGE_VISION}, 768),
+        CONFIG: clip(
+            {**clip_tower("text", 768, 12, 12), **GELU, **SINCE_4_21},
+            {
+                **clip_tower("vision", 1024, 24, 16, image_size=224, patch_size=14),
+                **GELU,
+                **SINCE_4_21,
+                "num_channels": 3,
+            },
+            768,
+            text_config_dict={**GELU, **LARGE, "num_hidden_layers": 12},
+            vision_config_dict={**GELU, **LARGE_VISION},
+        ),
         PREPROCESSOR: clip_pictures(224, HALF),
-    },
-    "clip-vit-l-14-datacomp-xl": {
-        CONFIG: short_clip({**GELU, **LARGE}, {**GELU, **LARGE_VISION}, 768),
-        PREPROCESSOR: clip_pictures(224, OPENAI),
     },
     "clip-vit-b-32-datacomp-xl": {OPEN_CLIP: open_clip(224, 32, (768, 12), (512, 8, 12))},
     "clip-vit-b-32-256-datacomp": {OPEN_CLIP: open_clip(256, 32, (768, 12), (512, 8, 12))},
@@ -977,21 +1059,21 @@ PUBLISHED: dict[str, Published] = {
             "model_type": "chinese_clip",
             "projection_dim": 512,
             "text_config": {
+                **bert(21128, output_past=True, **BERT_POOLER),
                 "architectures": ["ChineseCLIPTextModel"],
                 "bos_token_id": 0,
                 "eos_token_id": 2,
                 "model_type": "chinese_clip_text_model",
-                "output_past": True,
-                **BERT_POOLER,
-                "vocab_size": 21128,
             },
             "torch_dtype": "float32",
-            "transformers_version": "4.42.3",
+            "transformers_version": None,
             "vision_config": {
-                "dropout": 0.0,
+                **clip_tower("vision", 768, 12, 12, image_size=224, patch_size=16),
                 "model_type": "chinese_clip_vision_model",
-                "patch_size": 16,
+                "num_channels": 3,
+                "projection_dim": 512,
             },
+            "vision_config_dict": {"patch_size": 16, "projection_dim": 512},
         },
         PREPROCESSOR: chinese_clip_pictures(224),
         TOKENIZER: {"do_lower_case": True, "model_max_length": NO_LIMIT},
@@ -1078,6 +1160,25 @@ PUBLISHED: dict[str, Published] = {
             "resample": 2,
             "size": 32,
         },
+    },
+    "qwen3-0.6b": {
+        CONFIG: decoder(
+            "qwen3",
+            (1024, 3072, 28, 16, 8, 40960, 151936),
+            attention_bias=False,
+            bos_token_id=151643,
+            eos_token_id=151645,
+            head_dim=128,
+            max_window_layers=28,
+            rms_norm_eps=1e-06,
+            rope_scaling=None,
+            rope_theta=1000000,
+            sliding_window=None,
+            tie_word_embeddings=True,
+            transformers_version="4.51.0",
+            use_sliding_window=False,
+        ),
+        TOKENIZER: {"model_max_length": 131072},
     },
     "qwen2.5-0.5b": {CONFIG: QWEN2, TOKENIZER: {"model_max_length": 32768}},
     "qwen2.5-0.5b-instruct": {

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import tokenizers
-import torch
 from tokenizers import models
 
 import zoo
@@ -16,6 +15,8 @@ from tests.marian import save_vocabulary
 from tests.published import PUBLISHED
 from zoo import plugins
 from zoo.checkpoint import Files, published_configs
+from zoo.errors import CheckpointError
+from zoo.loading import without_weights
 
 # One word each of the vocabularies, with the number it has where a config names one.
 SPECIAL = ("<unk>", "<s>", "</s>", "<pad>", "<eos>", "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -72,8 +73,7 @@ def test_the_registry_counts_the_parameters_of_the_published_config(
     configs = published_configs(checkpoint(tmp_path, PUBLISHED[name]))
     kind = next(kind for kind in configs if kind in architecture.model_types)
     config = plugins.import_part(architecture, "config")(configs[kind])
-    with torch.device("meta"):
-        network = plugins.import_part(architecture, "build")(config)
+    network = without_weights(plugins.import_part(architecture, "build"), config)
     tied = plugins.import_part(architecture, "weights")(config).tied
 
     sizes = {each: parameter.numel() for each, parameter in network.named_parameters()}
@@ -81,3 +81,22 @@ def test_the_registry_counts_the_parameters_of_the_published_config(
     if kind == "marian":
         del sizes["head.bias"]  # what Marian adds to its logits is in the file, and was not learnt
     assert entry.parameters == sum(sizes.values()) + left_out(configs[kind])
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("opus-mt-en-zh", "do_blenderbot_90_layernorm"),
+        ("opus-mt-en-zh", "force_bos_token_to_be_generated"),
+        ("qwen2.5-0.5b", "use_mrope"),
+        ("smollm2-360m", "rope_interleaved"),
+    ],
+)
+def test_a_field_that_is_harmless_as_published_is_refused_where_it_is_not(
+    name: str, field: str
+) -> None:
+    architecture = plugins.find_architecture(zoo.show(name).architecture)
+    changed = PUBLISHED[name]["config.json"] | {field: True}
+
+    with pytest.raises(CheckpointError, match=rf"'{field}' is True; .* expects False"):
+        plugins.import_part(architecture, "config")(changed)
