@@ -453,6 +453,17 @@ def metaclip(patch: int) -> Published:
     }
 
 
+METACLIP_L = {
+    CONFIG: {
+        **metaclip(32)[CONFIG],
+        "projection_dim": 768,
+        "text_config": {"model_type": "clip_text_model", **LARGE},
+        "vision_config": {"model_type": "clip_vision_model", **LARGE_VISION},
+    },
+    PREPROCESSOR: metaclip(32)[PREPROCESSOR],
+}
+
+
 def siglip(text: Published, vision: Published) -> Published:
     return {
         "architectures": ["SiglipModel"],
@@ -536,6 +547,15 @@ def vit(size: int, width: int = 768, layers: int = 12, heads: int = 12, patch: i
         "patch_size": patch,
         "qkv_bias": True,
         "transformers_version": "4.13.0.dev0",
+    }
+
+
+def headless_vit(name: str, width: int, layers: int, heads: int, patch: int) -> Published:
+    config: Published = vit(224, width=width, layers=layers, heads=heads, patch=patch)
+    return {
+        **{key: value for key, value in config.items() if key not in THOUSAND},
+        "_name_or_path": f"google/vit-{name}-224-in21k",
+        "architectures": ["ViTModel"],
     }
 
 
@@ -722,6 +742,45 @@ PUBLISHED: dict[str, Published] = {
             use_cache=True,
         ),
         TOKENIZER: {"do_lower_case": False, "model_max_length": 512},
+    },
+    "roberta-base": {
+        CONFIG: {
+            **bert(50265),
+            "architectures": ["RobertaForMaskedLM"],
+            "bos_token_id": 0,
+            "eos_token_id": 2,
+            "layer_norm_eps": 1e-05,
+            "max_position_embeddings": 514,
+            "model_type": "roberta",
+            "pad_token_id": 1,
+            "type_vocab_size": 1,
+        },
+    },
+    "distilbert-base-uncased-finetuned-sst-2-english": {
+        CONFIG: {
+            "activation": "gelu",
+            "architectures": ["DistilBertForSequenceClassification"],
+            "attention_dropout": 0.1,
+            "dim": 768,
+            "dropout": 0.1,
+            "finetuning_task": "sst-2",
+            "hidden_dim": 3072,
+            "id2label": {"0": "NEGATIVE", "1": "POSITIVE"},
+            "initializer_range": 0.02,
+            "label2id": {"NEGATIVE": 0, "POSITIVE": 1},
+            "max_position_embeddings": 512,
+            "model_type": "distilbert",
+            "n_heads": 12,
+            "n_layers": 6,
+            "output_past": True,
+            "pad_token_id": 0,
+            "qa_dropout": 0.1,
+            "seq_classif_dropout": 0.2,
+            "sinusoidal_pos_embds": False,
+            "tie_weights_": True,
+            "vocab_size": 30522,
+        },
+        TOKENIZER: {"do_lower_case": True, "model_max_length": 512},
     },
     "roberta-large-mnli": {
         CONFIG: {
@@ -1017,6 +1076,8 @@ PUBLISHED: dict[str, Published] = {
     "clip-vit-b-32-metaclip-400m": metaclip(32),
     "clip-vit-b-32-metaclip-fullcc": metaclip(32),
     "clip-vit-b-16-metaclip-fullcc": metaclip(16),
+    "clip-vit-l-14-metaclip-400m": METACLIP_L,
+    "clip-vit-l-14-metaclip-fullcc": METACLIP_L,
     "clip-vit-l-14-dfn2b": {
         OPEN_CLIP: open_clip(224, 14, (1024, 24), (768, 12, 12), quick_gelu=True)
     },
@@ -1079,6 +1140,14 @@ PUBLISHED: dict[str, Published] = {
         TOKENIZER: {"do_lower_case": True, "model_max_length": NO_LIMIT},
     },
     "vit-base-patch16-224": {CONFIG: vit(224), PREPROCESSOR: vit_pictures(224)},
+    "vit-base-patch16-224-in21k": {
+        CONFIG: headless_vit("base-patch16", 768, 12, 12, 16),
+        PREPROCESSOR: vit_pictures(224),
+    },
+    "vit-huge-patch14-224-in21k": {
+        CONFIG: headless_vit("huge-patch14", 1280, 32, 16, 14),
+        PREPROCESSOR: vit_pictures(224),
+    },
     "vit-base-patch16-384": {CONFIG: vit(384), PREPROCESSOR: vit_pictures(384)},
     "vit-base-patch32-384": {CONFIG: vit(384, patch=32), PREPROCESSOR: vit_pictures(384)},
     "deit-tiny-patch16-224": {

@@ -59,7 +59,9 @@ def test_the_registry_says_what_the_published_files_say(name: str, tmp_path: Pat
 def left_out(published: dict[str, Any]) -> int:
     """The parameters of the published class that serve its training, or no task here."""
     width = published.get("hidden_size", 0)
-    parts = {"BertModel": width * (width + 1), "Dinov2Model": width}  # the pooler; a masked patch
+    pooler = width * (width + 1)
+    masked_patch = width
+    parts = {"BertModel": pooler, "ViTModel": pooler, "Dinov2Model": masked_patch}
     (name,) = published.get("architectures") or [""]
     return parts.get(name, 0)
 
