@@ -16,8 +16,8 @@ _HARMLESS = frozenset(
     chunk_size_feed_forward cls_token_id dtype eos_token_id finetuning_task gradient_checkpointing
     id2label label2id language mask_token_id max_length model_type num_labels output_attentions
     output_hidden_states output_past problem_type return_dict sep_token_id task_specific_params
-    tie_word_embeddings tokenizer_class torch_dtype torchscript transformers_version unk_token_id
-    use_bfloat16 use_cache vocab_type
+    tie_word_embeddings tokenizer_class torch_dtype torchscript transformers.js_config
+    transformers_version unk_token_id use_bfloat16 use_cache vocab_type
     """.split()  # noqa: SIM905 (a list of words reads better)
 )
 

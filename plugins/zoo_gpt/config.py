@@ -142,7 +142,8 @@ def _llama(
         raise CheckpointError(
             f"config.json: partial_rotary_factor is {rotary.share}; here whole heads are turned"
         )
-    fields.unused("rope_interleaved", "is_llama_config")  # SmolLM2's notes to itself
+    fields.must_be("rope_interleaved", False)  # SmolLM2's note to itself, as the next
+    fields.unused("is_llama_config")
     config = LlamaConfig(
         vocabulary=fields.size("vocab_size"),
         width=width,
@@ -167,8 +168,9 @@ def _llama(
 
 
 def _no_window(fields: Fields) -> None:
-    """Qwen's window of attention, which no published size uses."""
+    """Qwen's window of attention and its positions in pictures, which none of these sizes uses."""
     fields.must_be("use_sliding_window", False)
+    fields.must_be("use_mrope", False)  # Qwen2.5's files say so; it is of Qwen2-VL's pictures
     fields.unused("sliding_window", "max_window_layers")
     layers = fields.size("num_hidden_layers", most=1000)
     fields.must_be("layer_types", ["full_attention"] * layers)

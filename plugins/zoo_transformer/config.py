@@ -13,6 +13,9 @@ def marian(published: Mapping[str, Any]) -> TranslatorConfig:
     fields.architecture({"MarianMTModel": True})
     for name in ("normalize_before", "normalize_embedding", "add_final_layer_norm"):
         fields.must_be(name, False)
+    # Marian was one class with BART in 2020, and files of that time have its fields.
+    for name in ("do_blenderbot_90_layernorm", "force_bos_token_to_be_generated"):
+        fields.must_be(name, False)
     fields.must_be("is_encoder_decoder", True)
     fields.must_be("is_decoder", False)
     fields.must_be("static_position_embeddings", True)
