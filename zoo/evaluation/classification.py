@@ -7,7 +7,7 @@ from typing import Any
 
 from zoo.errors import RegistryError
 from zoo.evaluation.benchmark import Benchmark
-from zoo.evaluation.protocol import Confusion, Findings, Sample
+from zoo.evaluation.protocol import Confusion, Findings, Question, Sample, Setup
 from zoo.evaluation.result import Metric
 from zoo.evaluation.samples import label_of, picture_of
 from zoo.evaluation.statistics import proportion
@@ -25,6 +25,45 @@ def classes_of(benchmark: Benchmark) -> tuple[str, ...]:
     if not benchmark.classes:
         raise RegistryError(f"{benchmark.file}: {benchmark.name} names no classes; add them")
     return benchmark.classes
+
+
+def filled(template: object, classes: Sequence[str]) -> list[str]:
+    """A template with each class in the place of its ``{}``.
+
+    Raises:
+        RegistryError: It has none; the message names its file and line.
+    """
+    if not isinstance(template, str) or "{}" not in template:
+        place = getattr(template, "place", "template")
+        raise RegistryError(f"{place}: the template {template!r:.60} has no {{}} for the class")
+    return [template.replace("{}", each) for each in classes]
+
+
+def templates_of(setup: Setup, default: str) -> list[str]:
+    """The templates that a benchmark sets, or one other.
+
+    Raises:
+        RegistryError: They are no list of templates, or one has no place for the class.
+    """
+    templates = setup.settings.get("templates", [default])
+    if not isinstance(templates, list) or not templates:
+        place = getattr(templates, "place", setup.benchmark.file)
+        raise RegistryError(
+            f"{place}: templates of {setup.benchmark.name} must be a list of one or more, came "
+            f"{templates!r:.60}"
+        )
+    for template in templates:
+        filled(template, ())
+    return [str(each) for each in templates]
+
+
+def class_questions(
+    instrument: str, classes: Sequence[str], templates: Sequence[str]
+) -> list[Question]:
+    """For each class what its sentences' vector is: each template, filled with its name."""
+    return [
+        Question(instrument, [each.replace("{}", name) for each in templates]) for name in classes
+    ]
 
 
 def classified(

@@ -20,6 +20,7 @@ from zoo.evaluation.protocol import (
     Answer,
     Failure,
     Measurement,
+    Prepared,
     Progress,
     Question,
     Sample,
@@ -36,6 +37,11 @@ from zoo.tasks import able
 
 # Samples whose answers are asked for, and kept, together: what a run that is killed may lose.
 WINDOW = 256
+
+_NO_NUMBER = (
+    "the model answers with what is no number (NaN or infinity); its weights are damaged, or too "
+    "large for the dtype: try --dtype float32"
+)
 
 
 @contextmanager
@@ -98,11 +104,15 @@ def evaluate(
         questions = [measurement.questions(sample) for sample in samples]
         with closing(ResultCache()) if cache else nullcontext() as kept:
             asking = Asking(model, measurement.instruments, kept, batch_size=batch_size)
-            mine = _answers(asking, questions, shards, progress)
+            shared = measurement.shared if isinstance(measurement, Prepared) else ()
+            mine = _answers(asking, [[each] for each in shared], shards, _silent)
+            mine |= _answers(asking, questions, shards, progress)
     known: Known = {}
     for part in shards.gather(mine):
         known |= part
 
+    if isinstance(measurement, Prepared):
+        measurement.prepare(_shared(shared, known, benchmark))
     good, answers, failed = _sorted_out(samples, questions, known)
     if not any(sample.split == "test" for sample in good):
         raise InputError(
@@ -147,19 +157,44 @@ def _answers(
     shards: Shards,
     progress: Progress,
 ) -> Known:
-    """What the model says to this process's part of the questions, window by window."""
+    """What the model says to this process's part of the questions, window by window.
+
+    A question that is asked about samples of several windows belongs to the first of them.
+    """
     # So few that each process has one; a window of one process alone never depends on the others.
-    size = min(WINDOW, math.ceil(len(questions) / shards.world))
-    windows = [
-        questions[start : start + size]
-        for number, start in enumerate(range(0, len(questions), size))
-        if shards.mine(number)
-    ]
+    size = min(WINDOW, math.ceil(len(questions) / shards.world)) or 1
+    windows: list[tuple[int, list[Question]]] = []
+    asked: set[tuple[str, str]] = set()
+    for number, start in enumerate(range(0, len(questions), size)):
+        rows = questions[start : start + size]
+        new = {(each.instrument, each.sha256): each for row in rows for each in row}
+        if shards.mine(number):
+            windows.append((len(rows), [new[key] for key in new if key not in asked]))
+        asked |= new.keys()
     answers: Known = {}
-    with progress(sum(map(len, windows))) as advance:
-        for window in windows:
-            answers |= asking.ask([each for row in window for each in row])
-            advance(len(window))
+    with progress(sum(count for count, _ in windows)) as advance:
+        for count, window in windows:
+            answers |= asking.ask(window)
+            advance(count)
+    return answers
+
+
+def _shared(questions: Sequence[Question], known: Known, benchmark: Benchmark) -> list[Answer]:
+    """The answers to what is asked once for all samples.
+
+    Raises:
+        InputError: One has none; there is nothing to measure by.
+        CheckpointError: One is no number.
+    """
+    answers: list[Answer] = []
+    for each in questions:
+        answer = known[each.instrument, each.sha256]
+        about = f"{benchmark.name}: {each.content!r:.60}"
+        if isinstance(answer, Failure):
+            raise InputError(f"{about}: {answer.reason}")
+        if not _is_finite(answer):
+            raise CheckpointError(f"{about}: {_NO_NUMBER}")
+        answers.append(answer)
     return answers
 
 
@@ -260,10 +295,7 @@ def _sorted_out(
             failed.append(Failed(sample.place, failures[0].reason))
             continue
         if not all(map(_is_finite, row)):
-            raise CheckpointError(
-                f"{sample.place}: the model answers with what is no number (NaN or infinity); its "
-                "weights are damaged, or too large for the dtype: try --dtype float32"
-            )
+            raise CheckpointError(f"{sample.place}: {_NO_NUMBER}")
         good.append(sample)
         answers.append(row)
     return good, answers, failed

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from tests.checkpoints import Save, load
 from tests.evaluation.benchmarks import benchmark, rows
-from zoo.errors import InputError, RegistryError, TaskError
+from zoo.errors import CheckpointError, InputError, RegistryError, TaskError
 from zoo.evaluation import Benchmark, Result, evaluate
 
 TEXTS = [
@@ -138,6 +138,23 @@ def test_a_text_with_a_gap_of_its_own_is_counted_as_failed(save: Save, tmp_path:
     assert [(each.place.rpartition(":")[2], each.reason) for each in result.failed] == [
         ("2", "the prompt has 2 gaps [MASK]; expected one")
     ]
+
+
+def test_sentences_of_classes_are_kept_as_any_answer(
+    save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder, _ = save("BertModel")
+    model, asked = load(folder), made(tmp_path, {"embedding": {}})
+    first = evaluate(model, asked, data=data(tmp_path))
+    for each in model.network.parameters():
+        each.data.fill_(torch.nan)  # whatever is asked now has no answer
+
+    assert evaluate(model, asked, data=data(tmp_path)).details == first.details
+    with pytest.raises(
+        CheckpointError, match=r"made: \['music'\]: the model answers with what is no"
+    ):
+        evaluate(model, asked, data=data(tmp_path), cache=False)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,7 @@ from typing import Any
 
 import torch
 
-from zoo.errors import RegistryError
-from zoo.evaluation.classification import classes_of, classified
+from zoo.evaluation.classification import classes_of, classified, filled
 from zoo.evaluation.instruments.judging import Entailment
 from zoo.evaluation.protocol import Answer, Findings, Question, Sample, Setup
 from zoo.evaluation.samples import text_of
@@ -42,15 +41,3 @@ class Inference:
         """Accuracy and its kin."""
         scores = [torch.tensor(row).softmax(dim=0).tolist() for row in answers]
         return classified(samples, self._benchmark, scores, shown="text")
-
-
-def filled(template: str, classes: Sequence[str]) -> list[str]:
-    """A template with each class in the place of its ``{}``.
-
-    Raises:
-        RegistryError: It has none; the message names its file and line.
-    """
-    if not isinstance(template, str) or "{}" not in template:
-        place = getattr(template, "place", "template")
-        raise RegistryError(f"{place}: the template {template!r:.60} has no {{}} for the class")
-    return [template.replace("{}", each) for each in classes]
