@@ -133,8 +133,8 @@ def test_only_rows_of_the_same_benchmark_and_metric_are_checked() -> None:
 
 
 def test_the_bootstrap_finds_the_normal_interval_of_many_samples() -> None:
-    first = [float(n % 2) for n in range(2000)]
-    second = [float(n % 2 or n % 10 == 0) for n in range(2000)]  # 10 % more are right
+    first = [[float(n % 2)] for n in range(2000)]
+    second = [[float(n % 2 or n % 10 == 0)] for n in range(2000)]  # 10 % more are right
 
     found = bootstrap(first, second)
 
@@ -146,7 +146,7 @@ def test_the_bootstrap_finds_the_normal_interval_of_many_samples() -> None:
 
 
 def test_equal_runs_do_not_differ() -> None:
-    found = bootstrap([1, 0, 1, 1], [1, 0, 1, 1])
+    found = bootstrap([[1], [0], [1], [1]], [[1], [0], [1], [1]])
 
     assert (found.difference, found.low, found.high, found.p) == (0, 0, 0, 1)
 
@@ -169,8 +169,32 @@ def test_runs_are_paired_by_sample_and_other_data_is_refused(tmp_path: Path) -> 
 def test_runs_without_scores_are_not_compared(tmp_path: Path) -> None:
     runs = [save(result(details=[{"cosine": 1}]), tmp_path) for _ in range(2)]
 
-    with pytest.raises(UsageError, match=r"acc is no mean of the samples' scores"):
+    with pytest.raises(UsageError, match=r"samples do not say what acc is made of"):
         compare(*runs)
+
+
+def test_runs_are_compared_by_what_their_metric_is_made_of(tmp_path: Path) -> None:
+    texts = [(-10.0, 4), (-30.0, 9), (-2.0, 1), (-8.0, 3)]
+    runs = [
+        save(
+            result(
+                metrics=[Metric("word_perplexity", math.nan)],
+                details=[
+                    {"sha256": str(n), "log_likelihood": times * total, "words": words}
+                    for n, (total, words) in enumerate(texts)
+                ],
+            ),
+            tmp_path,
+        )
+        for times in (1, 0.5)
+    ]
+
+    found = compare(*runs)
+
+    assert found.first == pytest.approx(math.exp(50 / 17))
+    assert found.second == pytest.approx(math.exp(25 / 17))
+    assert found.low < found.difference < found.high < 0
+    assert found.p < 0.05
 
 
 VOID = ("meta", "img", "line", "rect", "br")

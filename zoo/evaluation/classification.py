@@ -8,6 +8,7 @@ from typing import Any
 from zoo.errors import RegistryError
 from zoo.evaluation.benchmark import Benchmark
 from zoo.evaluation.protocol import Confusion, Findings, Question, Sample, Setup
+from zoo.evaluation.resampling import interval
 from zoo.evaluation.result import Metric
 from zoo.evaluation.samples import label_of, picture_of
 from zoo.evaluation.statistics import proportion
@@ -92,11 +93,16 @@ def classified(
             "predicted": classes[said],
             "score": float(right == said),
             "scores": _best(classes, row),
+            "class_numbers": [right, said],
         }
         for sample, right, said, row in zip(samples, gold, taken, scores, strict=True)
     ]
     hits = [right == said for right, said in zip(gold, taken, strict=True)]
-    metrics = [proportion("acc", hits), macro_f1(counts), mean_per_class_recall(counts)]
+    metrics = [
+        proportion("acc", hits),
+        macro_f1(counts, details),
+        mean_per_class_recall(counts, details),
+    ]
     return Findings(metrics, details, _confusion(classes, counts))
 
 
@@ -115,7 +121,7 @@ def judged(
         samples: Pictures.
         labels: Their classes.
         predicted: What each was taken for.
-        best: The likeliest classes of each, best first.
+        best: The likeliest classes of each, at most 5, best first.
         classes: Their names.
     """
     hits = [guess == label for guess, label in zip(predicted, labels, strict=True)]
@@ -124,16 +130,19 @@ def judged(
     if len(classes) >= 5:
         top = [label in few for label, few in zip(labels, best, strict=True)]
         metrics.append(proportion("acc5", top))
-    metrics.append(mean_per_class_recall(counts))
     details = [
         {
             "picture": picture_of(sample).name,
             "label": classes[label],
             "predicted": classes[guess],
+            "best": [classes[each] for each in few],
             "score": float(guess == label),
+            "class_numbers": [label, guess],
+            "among_five": label in few,
         }
-        for sample, label, guess in zip(samples, labels, predicted, strict=True)
+        for sample, label, guess, few in zip(samples, labels, predicted, best, strict=True)
     ]
+    metrics.append(mean_per_class_recall(counts, details))
     return Findings(metrics, details, _confusion(classes, counts))
 
 
@@ -149,24 +158,32 @@ def _confusion(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> Confu
     return Confusion(classes, counts) if len(classes) <= _SHOWN else None
 
 
-def macro_f1(counts: Sequence[Sequence[int]]) -> Metric:
+def macro_f1(counts: Sequence[Sequence[int]], details: Sequence[Mapping[str, Any]] = ()) -> Metric:
     """The mean of the classes' F1, of those that are there or were said; as scikit-learn's.
 
     Args:
         counts: How often a class, a row, was taken for another, a column.
+        details: What is kept of each sample, for a bootstrapped interval.
     """
     scores = []
     for number, row in enumerate(counts):
         there, said = sum(row), sum(each[number] for each in counts)
         if there or said:
             scores.append(2 * row[number] / (there + said))
-    return Metric("macro_f1", sum(scores) / len(scores))
+    name = "macro_f1"
+    return Metric(name, sum(scores) / len(scores), None, *interval(name, details))
 
 
-def mean_per_class_recall(counts: Sequence[Sequence[int]]) -> Metric:
-    """The mean of the classes' recall, of those that are there; as scikit-learn's."""
+def mean_per_class_recall(
+    counts: Sequence[Sequence[int]], details: Sequence[Mapping[str, Any]] = ()
+) -> Metric:
+    """The mean of the classes' recall, of those that are there; as scikit-learn's.
+
+    Arguments are those of `macro_f1`.
+    """
     recalls = [row[number] / sum(row) for number, row in enumerate(counts) if sum(row)]
-    return Metric("mean_per_class_recall", sum(recalls) / len(recalls))
+    name = "mean_per_class_recall"
+    return Metric(name, sum(recalls) / len(recalls), None, *interval(name, details))
 
 
 def _best(classes: Sequence[str], scores: Sequence[float]) -> Mapping[str, Any]:

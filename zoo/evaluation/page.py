@@ -22,7 +22,10 @@ WORST = 24
 _MOST_CLASSES = 40  # of a confusion matrix that is drawn whole
 _THUMBNAIL = 160  # pixels, the longer side
 _LONGEST = 12_000  # characters of a field
-_HIDDEN = ("sample", "sha256", "score", "picture")
+_HIDDEN = frozenset(
+    {"sample", "sha256", "score", "picture"}
+    | {"class_numbers", "bleu_statistics", "chrf_statistics"}
+)
 
 
 def page(runs: Sequence[Run]) -> str:

@@ -13,6 +13,8 @@ from tests.evaluation.benchmarks import benchmark, rows
 from tests.marian import load, save_marian, sentences
 from zoo.errors import InputError, PluginError, RegistryError, TaskError
 from zoo.evaluation import Benchmark, evaluate
+from zoo.evaluation.comparing import compare
+from zoo.evaluation.store import save
 from zoo.model import Model
 
 sacrebleu = pytest.importorskip("sacrebleu", reason="the reference, of the extra eval")
@@ -101,7 +103,29 @@ def test_a_sentence_that_matches_nothing_leaves_the_score(model: Model, tmp_path
     translations = [each["translation"] for each in result.details]
     expected = sacrebleu.metrics.CHRF().corpus_score(translations, [[said, "猫"]])
     assert result["chrf"].value == expected.score
-    assert result["chrf"].low is None
+    assert result["chrf"].low == 0  # ours: a draw of the second sentence alone
+    assert result["chrf"].high == pytest.approx(100)
+
+
+def test_two_translators_are_compared_by_the_scores_of_whole_corpora(
+    model: Model, tmp_path: Path
+) -> None:
+    data = rows(tmp_path, [{"source": each, "target": each} for each in SOURCES])
+    runs, translations = [], []
+    for most in (2, 12):
+        found = evaluate(model, made(tmp_path, max_new_tokens=most), data=data)
+        runs.append(save(found, tmp_path / "runs"))
+        translations.append([each["translation"] for each in found.details])
+
+    compared = compare(*runs)
+
+    expected = [
+        sacrebleu.metrics.BLEU(force=True).corpus_score(said, [SOURCES]).score
+        for said in translations
+    ]
+    assert [compared.first, compared.second] == pytest.approx(expected)
+    assert compared.samples == len(SOURCES)
+    assert compared.low <= compared.difference <= compared.high
 
 
 def test_one_sentence_has_no_interval(model: Model, tmp_path: Path) -> None:

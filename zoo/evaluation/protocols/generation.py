@@ -7,7 +7,8 @@ https://arxiv.org/abs/1804.08771
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -15,6 +16,7 @@ from zoo.errors import InputError, PluginError, RegistryError, TaskError
 from zoo.evaluation.benchmark import Placed
 from zoo.evaluation.instruments.generation import FirstLines, Translations
 from zoo.evaluation.protocol import Answer, Findings, Instrument, Question, Sample, Setup
+from zoo.evaluation.resampling import interval
 from zoo.evaluation.result import Metric
 from zoo.evaluation.samples import Template, text_of
 from zoo.tasks import able
@@ -78,7 +80,10 @@ class Translation:
         return [Question("translation", source)]
 
     def fold(self, samples: Sequence[Sample], answers: Sequence[Sequence[Answer]]) -> Findings:
-        """BLEU and chrF over all sentences, and each sentence's chrF."""
+        """BLEU and chrF over all sentences, each sentence's chrF, and what the scores are made of.
+
+        A sentence's statistics are sacrebleu's: lengths, and counts of n-grams.
+        """
         from sacrebleu.metrics.bleu import BLEU
         from sacrebleu.metrics.chrf import CHRF
 
@@ -89,10 +94,10 @@ class Translation:
             [each[n] if n < len(each) else None for each in references]
             for n in range(max(map(len, references)))
         ]
-        bleu, how_bleu = _scored(
+        bleu, how_bleu, bleu_statistics = _scored(
             "bleu", lambda: BLEU(tokenize=self._tokenize, force=True), said, streams
         )
-        chrf, how_chrf = _scored("chrf", CHRF, said, streams)
+        chrf, how_chrf, chrf_statistics = _scored("chrf", CHRF, said, streams)
         self.method = f"{self._way}; BLEU {how_bleu}; chrF {how_chrf}"
         each = CHRF()
         details = [
@@ -101,10 +106,14 @@ class Translation:
                 "references": list(wanted),
                 "translation": text,
                 "chrf": each.sentence_score(text, wanted).score,
+                "bleu_statistics": ngrams,
+                "chrf_statistics": characters,
             }
-            for sample, wanted, text in zip(samples, references, said, strict=True)
+            for sample, wanted, text, ngrams, characters in zip(
+                samples, references, said, bleu_statistics, chrf_statistics, strict=True
+            )
         ]
-        return Findings([bleu, chrf], details)
+        return Findings([_bounded(bleu, details), _bounded(chrf, details)], details)
 
 
 def _scored(
@@ -112,9 +121,10 @@ def _scored(
     make: Callable[[], Any],  # sacrebleu's metrics ship no types
     said: Sequence[str],
     streams: Sequence[Sequence[str | None]],
-) -> tuple[Metric, str]:
-    """A score over all sentences with sacrebleu's interval, and its signature."""
+) -> tuple[Metric, str, list[list[int]]]:
+    """A score over all sentences with sacrebleu's interval, its signature, and its statistics."""
     scorer = make()
+    statistics = [[*map(int, each)] for each in scorer._extract_corpus_statistics(said, streams)]
     if len(said) > 1:
         try:
             score = scorer.corpus_score(said, streams, n_bootstrap=_DRAWS)
@@ -123,11 +133,18 @@ def _scored(
             scorer = make()
         else:
             mean, half = float(score._mean), float(score._ci)
-            return Metric(name, float(score.score), None, mean - half, mean + half), str(
-                scorer.get_signature()
-            )
+            metric = Metric(name, float(score.score), None, mean - half, mean + half)
+            return metric, str(scorer.get_signature()), statistics
     score = scorer.corpus_score(said, streams)
-    return Metric(name, float(score.score)), str(scorer.get_signature())
+    return Metric(name, float(score.score)), str(scorer.get_signature()), statistics
+
+
+def _bounded(metric: Metric, details: Sequence[Mapping[str, Any]]) -> Metric:
+    """With an interval, where sacrebleu has given none."""
+    if metric.low is not None:
+        return metric
+    low, high = interval(metric.name, details)
+    return replace(metric, low=low, high=high)
 
 
 def _references(sample: Sample) -> list[str]:
