@@ -113,7 +113,7 @@ def _paths(path: Path, rows: Rows) -> Benchmark:
 
 def _pictures(path: Path, labels: tuple[str, ...]) -> Benchmark:
     fields = {"picture": "picture", "label": "label"}
-    return _made(path, "image-classification", "acc1", fields, ["zero-shot"], labels)
+    return _made(path, "image-classification", "acc1", fields, ["zero-shot", "own-classes"], labels)
 
 
 def _pairs(path: Path, rows: Rows) -> Benchmark:

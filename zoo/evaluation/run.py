@@ -219,7 +219,9 @@ def suits(tasks: Sequence[str], benchmark: Benchmark, wanted: str | None = None)
     Only the one that is ``wanted``, if one is.
     """
     names = [wanted] if wanted is not None else [*benchmark.protocols]
-    return [name for name in names if not set(PROTOCOLS[name].needs).isdisjoint(tasks)]
+    return [
+        name for name in names if not set(PROTOCOLS[name].needed(benchmark.task)).isdisjoint(tasks)
+    ]
 
 
 def suitable_protocols(
@@ -239,7 +241,7 @@ def suitable_protocols(
     if suitable := suits(tasks, benchmark, wanted):
         return suitable
     names = [wanted] if wanted is not None else [*benchmark.protocols]
-    needs = dict.fromkeys(need for name in names for need in PROTOCOLS[name].needs)
+    needs = dict.fromkeys(need for name in names for need in PROTOCOLS[name].needed(benchmark.task))
     raise TaskError(
         f"{model} cannot be measured on {benchmark.name}, which takes a model that does "
         f"{' or '.join(needs)}; it can do {', '.join(tasks) or 'nothing'}"
