@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 import re
+import struct
+import zipfile
 from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
@@ -250,6 +253,23 @@ def test_a_page_runs_nothing_and_fetches_nothing_whatever_samples_say(tmp_path: 
     assert "&lt;script&gt;" in text
     worst = text.index("Worst samples")
     assert text.index("<dd>0</dd>", worst) < text.index("<dd>0.5</dd>", worst)  # the worst first
+
+
+def test_pictures_of_archives_and_of_idx_files_are_shown(tmp_path: Path) -> None:
+    rows = tmp_path / "pictures-idx3-ubyte.gz"
+    rows.write_bytes(gzip.compress(b"\0\0\x08\x03" + struct.pack(">III", 2, 2, 2) + bytes(8)))
+    Image.new("L", (2, 2)).save(tmp_path / "gray.png")
+    with zipfile.ZipFile(tmp_path / "some.zip", "w") as archive:
+        archive.write(tmp_path / "gray.png", "cat/gray.png")
+    names = [f"{rows}: row {number}" for number in (1, 2, 3)]  # there is no third
+    details = [
+        {"sample": n, "sha256": str(n), "score": 0.0, "picture": name}
+        for n, name in enumerate([*names, f"{tmp_path}/some.zip/cat/gray.png"])
+    ]
+
+    text = page([save(result(details=details), tmp_path / "runs")])
+
+    assert Reader(text).tags.count("img") == 3
 
 
 def test_bars_stand_where_the_numbers_are(tmp_path: Path) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
+import re
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path, PurePosixPath
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 Rows = Iterator[tuple[str, Fields]]
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm")
+
+_ROW = re.compile(r"(.+): row (\d+)", re.DOTALL)  # what `idx` calls a picture
 
 
 @dataclass(frozen=True)
@@ -80,19 +85,46 @@ def named_pictures(path: Path) -> Mapping[str, Pictured]:
     }
 
 
-def bytes_of(name: str) -> bytes:
-    """The file of a picture, which a `Pictured` calls by this name: of a folder, or an archive.
+def files_of(names: Iterable[str]) -> dict[str, bytes]:
+    """The pictures that `Pictured` calls by these names, as files that Pillow reads.
 
-    Raises:
-        OSError: It is there no more.
-        InputError: The archive is damaged.
+    Of folders, archives and IDX files, each of which is read once; what is there no more, or is
+    damaged by now, is left out.
     """
+    wanted: dict[Path, dict[str, str]] = defaultdict(dict)  # by what holds them: inner name, name
+    for name in names:
+        holder, inner = _holder(name)
+        wanted[holder][inner] = name
+    found: dict[str, bytes] = {}
+    for holder, inside in wanted.items():
+        with suppress(OSError, InputError):
+            for inner, data in _held(holder, inside.keys()):
+                found[inside[inner]] = data
+    return found
+
+
+def _holder(name: str) -> tuple[Path, str]:
+    """What is to be read for a picture, and how it is called in there; a file of its own is ''."""
     path = Path(name)
     for folder in path.parents:
         if is_archive(folder) and folder.is_file():
-            inner = path.relative_to(folder).as_posix()
-            return next((data for _, data in members(folder, inner.__eq__)), b"")
-    return path.read_bytes()
+            return folder, path.relative_to(folder).as_posix()
+    row = _ROW.fullmatch(name)
+    return (Path(row[1]), row[2]) if row and not path.is_file() else (path, "")
+
+
+def _held(holder: Path, inside: Collection[str]) -> Iterator[tuple[str, bytes]]:
+    """Of those that are wanted each one's name in there, and its bytes."""
+    if is_archive(holder):
+        yield from members(holder, inside.__contains__)
+    elif "" in inside:
+        yield "", holder.read_bytes()
+    else:
+        for number, (_, row) in enumerate(idx(holder), 1):
+            if str(number) in inside and "picture" in row:
+                file = io.BytesIO()
+                row["picture"].source.save(file, "PNG")
+                yield str(number), file.getvalue()
 
 
 def picture_at(path: Path) -> Pictured:
