@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import io
 import json
 import math
 import re
@@ -269,7 +271,10 @@ def test_pictures_of_archives_and_of_idx_files_are_shown(tmp_path: Path) -> None
 
     text = page([save(result(details=details), tmp_path / "runs")])
 
-    assert Reader(text).tags.count("img") == 3
+    shown = [each for each in Reader(text).links if each.startswith("data:")]
+    assert len(shown) == 3
+    with Image.open(io.BytesIO(base64.b64decode(shown[0].partition(",")[2]))) as picture:
+        assert picture.size == (112, 112)  # two pixels, large enough to be seen
 
 
 def test_bars_stand_where_the_numbers_are(tmp_path: Path) -> None:

@@ -20,10 +20,11 @@ WORST = 24
 
 _MOST_CLASSES = 40  # of a confusion matrix that is drawn whole
 _THUMBNAIL = 160  # pixels, the longer side
+_SMALL = 112  # what is smaller is made larger by a whole number, so that its pixels show
 _LONGEST = 12_000  # characters of a field
 _HIDDEN = frozenset(
     {"sample", "sha256", "score", "picture"}
-    | {"class_numbers", "bleu_statistics", "chrf_statistics"}
+    | {"among_five", "class_numbers", "bleu_statistics", "chrf_statistics"}
 )
 
 
@@ -179,12 +180,16 @@ def _thumbnail(file: bytes) -> str | None:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
     image.thumbnail((_THUMBNAIL, _THUMBNAIL))
+    if (times := _SMALL // max(image.size)) > 1:
+        image = image.resize((times * image.width, times * image.height), Image.Resampling.NEAREST)
     small = io.BytesIO()
     image.save(small, "JPEG", quality=80)
     return "data:image/jpeg;base64," + base64.b64encode(small.getvalue()).decode()
 
 
 def _text(value: object) -> str:
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        value = "\n".join(value)  # as choices and captions are
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
 
