@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from zoo.errors import InputError, PluginError, RegistryError, TaskError
-from zoo.evaluation.benchmark import Placed
+from zoo.evaluation.benchmark import Benchmark, Placed
 from zoo.evaluation.instruments.generation import FirstLines, Translations
 from zoo.evaluation.protocol import Answer, Findings, Instrument, Question, Sample, Setup
 from zoo.evaluation.resampling import interval
@@ -24,7 +24,12 @@ from zoo.tasks import able
 _DRAWS = 1000  # of sacrebleu's bootstrap
 _TOKENIZERS = {"zh": "zh", "ja": "ja-mecab", "ko": "ko-mecab"}
 _MECAB = {"ja-mecab": ("MeCab", "ja"), "ko-mecab": ("mecab_ko", "ko")}
-_OPTIONS = ("to", "num_beams", "length_penalty", "max_new_tokens")
+_OPTIONS = {
+    "to": (str,),
+    "num_beams": (int,),
+    "length_penalty": (int, float),
+    "max_new_tokens": (int,),
+}
 
 
 class Translation:
@@ -41,9 +46,9 @@ class Translation:
         self._tokenize = str(settings.get("tokenize", _tokenizer(setup.benchmark.languages)))
         _require_sacrebleu(self._tokenize)
         options = {
-            name: str(value) if isinstance(value, str) else value
-            for name, value in settings.items()
-            if name in _OPTIONS
+            name: _option(setup.benchmark, name, settings[name], kinds)
+            for name, kinds in _OPTIONS.items()
+            if name in settings
         }
         self._template: Template | None = None
         self.prompts: dict[str, Any] = {}
@@ -59,12 +64,8 @@ class Translation:
                     f"{setup.model.entry.name} does not translate by itself, and "
                     f"{setup.benchmark.name} has no template of a prompt for it"
                 )
-            most = options.get("max_new_tokens", 256)
-            if isinstance(most, bool) or not isinstance(most, int):
-                raise RegistryError(
-                    f"{setup.benchmark.file}: max_new_tokens is {most!r}; expected a number"
-                )
             self._template = Template(template)
+            most = options.get("max_new_tokens", 256)
             instrument = FirstLines(setup.model, max_new_tokens=most)
             self.prompts = {"template": str(template)}
             self._way = "what follows the prompt up to the end of the line, greedily"
@@ -137,6 +138,19 @@ def _scored(
             return metric, str(scorer.get_signature()), statistics
     score = scorer.corpus_score(said, streams)
     return Metric(name, float(score.score)), str(scorer.get_signature()), statistics
+
+
+def _option(benchmark: Benchmark, name: str, value: Any, kinds: tuple[type, ...]) -> Any:  # noqa: ANN401 (a setting)
+    """A setting of the search, if it is what it must be.
+
+    Raises:
+        RegistryError: It is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        expected = "a text" if str in kinds else "a number"
+        place = getattr(value, "place", benchmark.file)
+        raise RegistryError(f"{place}: {name} is {value!r:.40}; expected {expected}")
+    return str(value) if isinstance(value, str) else value
 
 
 def _bounded(metric: Metric, details: Sequence[Mapping[str, Any]]) -> Metric:
