@@ -28,14 +28,39 @@ def classes_of(benchmark: Benchmark) -> tuple[str, ...]:
     return benchmark.classes
 
 
-def filled(template: object, classes: Sequence[str]) -> list[str]:
+def words_of(setup: Setup, name: str = "words") -> list[str]:
+    """What a protocol's setting calls the classes, a text each; their own names unless given.
+
+    Raises:
+        RegistryError: They are no texts, or not as many as there are classes.
+    """
+    classes = classes_of(setup.benchmark)
+    words = setup.settings.get(name, list(classes))
+    place = getattr(words, "place", setup.benchmark.file)
+    if not isinstance(words, list):
+        raise RegistryError(f"{place}: {name} must be a list of texts, came {words!r:.60}")
+    for each in words:
+        if isinstance(each, list | dict) or each is None or not str(each).strip():
+            raise RegistryError(f"{place}: {name} must be texts; one is {each!r:.60}")
+    if len(words) != len(classes):
+        place = getattr(words[0], "place", place) if words else place
+        raise RegistryError(f"{place}: {len(words)} {name}, but {len(classes)} classes")
+    return [each if isinstance(each, str) else str(each) for each in words]
+
+
+def filled(template: object, classes: Sequence[str], *, file: str = "") -> list[str]:
     """A template with each class in the place of its ``{}``.
+
+    Args:
+        template: Out of a benchmark's file.
+        classes: Their names.
+        file: Its name, for errors; a text knows its place itself.
 
     Raises:
         RegistryError: It has none; the message names its file and line.
     """
     if not isinstance(template, str) or "{}" not in template:
-        place = getattr(template, "place", "template")
+        place = getattr(template, "place", file or "template")
         raise RegistryError(f"{place}: the template {template!r:.60} has no {{}} for the class")
     return [template.replace("{}", each) for each in classes]
 
@@ -54,7 +79,7 @@ def templates_of(setup: Setup, default: str) -> list[str]:
             f"{templates!r:.60}"
         )
     for template in templates:
-        filled(template, ())
+        filled(template, (), file=setup.benchmark.file)
     return [str(each) for each in templates]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
 import re
 import zlib
 from collections import defaultdict
@@ -49,13 +50,16 @@ def class_folders(path: Path) -> tuple[Sequence[str], Rows]:
     that whoever takes only some sees all classes.
 
     Raises:
-        InputError: There are no classes, or the archive is damaged or too large.
+        InputError: There are no classes, a picture lies in none of them, or the archive is damaged
+            or too large.
     """
     files = _files(path)
-    parts = {name: PurePosixPath(name).parent.parts for name in sorted(files)}
-    folders = {name: each for name, each in parts.items() if each}
-    if not folders:
+    folders = {name: PurePosixPath(name).parent.parts for name in sorted(files)}
+    if not any(folders.values()):
         raise InputError(f"{path}: expected a folder for each class with pictures in it, came none")
+    for name, each in folders.items():
+        if not each:
+            raise InputError(f"{path}/{name}: lies in no class's folder; move it into one, or away")
     last = min(map(len, folders.values())) - 1
     different = (n for n in range(last) if len({each[n] for each in folders.values()}) > 1)
     level = next(different, last)
@@ -71,6 +75,27 @@ def class_folders(path: Path) -> tuple[Sequence[str], Rows]:
                     yield place, {"picture": _pictured(place, files[name]), "label": label}
 
     return [*by_class], rows()
+
+
+def empty_folders(path: Path, labels: Collection[str]) -> list[str]:
+    """Folders among those of the classes that hold no picture, or lead nowhere.
+
+    Args:
+        path: A folder; an archive has none.
+        labels: Its classes, from `class_folders`.
+    """
+    around = path  # folders that all pictures have in common stand around the classes
+    while path.is_dir():
+        inside = sorted(each for each in around.iterdir() if not each.name.startswith("."))
+        folders = [each.name for each in inside if each.is_dir() or not each.exists()]
+        if not set(labels).isdisjoint(folders):
+            return [
+                str((around / each).relative_to(path)) for each in folders if each not in labels
+            ]
+        if len(folders) != 1:
+            break
+        around = around / folders[0]
+    return []
 
 
 def named_pictures(path: Path) -> Mapping[str, Pictured]:
@@ -165,7 +190,9 @@ def idx(path: Path) -> Rows:
 
 
 def _is_picture(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+    """Whether a path in a folder or an archive is that of a picture that is not hidden."""
+    hidden = any(part.startswith(".") for part in PurePosixPath(name).parts if part != "..")
+    return name.lower().endswith(SUFFIXES) and not hidden
 
 
 def _pictured(name: str, source: Path | bytes) -> Pictured:
@@ -179,12 +206,19 @@ def _pictured(name: str, source: Path | bytes) -> Pictured:
 def _files(path: Path) -> Mapping[str, Path | bytes]:
     """The pictures of a folder or an archive, by their paths in it."""
     if path.is_dir():
-        return {
-            file.relative_to(path).as_posix(): file
-            for file in path.rglob("*")
-            if _is_picture(file.name)
-        }
-    return dict(members(path, lambda name: _is_picture(PurePosixPath(name).name)))
+        return {name: path / name for name in _below(path) if _is_picture(name)}
+    return dict(members(path, _is_picture))
+
+
+def _below(path: Path) -> Iterator[str]:
+    """The paths of all files below a folder, also where links lead; not in a circle."""
+    for root, folders, files in os.walk(path, followlinks=True):
+        real = Path(root).resolve()
+        folders[:] = [
+            each for each in folders if not real.is_relative_to((Path(root) / each).resolve())
+        ]
+        for name in files:
+            yield (Path(root) / name).relative_to(path).as_posix()
 
 
 def _unpacked(path: Path) -> bytes:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import CheckpointError, InputError, TaskError, UsageError
-from zoo.evaluation.answers import Asking, Known
+from zoo.evaluation.answers import Asking, Known, is_finite
 from zoo.evaluation.benchmark import Benchmark
 from zoo.evaluation.data import open_rows, origin
 from zoo.evaluation.protocol import (
@@ -105,8 +105,10 @@ def evaluate(
         with closing(ResultCache()) if cache else nullcontext() as kept:
             asking = Asking(model, measurement.instruments, kept, batch_size=batch_size)
             shared = measurement.shared if isinstance(measurement, Prepared) else ()
-            mine = _answers(asking, [[each] for each in shared], shards, _silent)
-            mine |= _answers(asking, questions, shards, progress)
+            names = [_named(each, benchmark) for each in shared]
+            mine = _answers(asking, [[each] for each in shared], names, shards, _silent)
+            places = [sample.place for sample in samples]
+            mine |= _answers(asking, questions, places, shards, progress)
     known: Known = {}
     for part in shards.gather(mine):
         known |= part
@@ -154,29 +156,45 @@ def evaluate(
 def _answers(
     asking: Asking,
     questions: Sequence[Sequence[Question]],
+    places: Sequence[str],
     shards: Shards,
     progress: Progress,
 ) -> Known:
     """What the model says to this process's part of the questions, window by window.
 
     A question that is asked about samples of several windows belongs to the first of them.
+
+    Raises:
+        CheckpointError: An answer is no number; the message names the place of its question.
     """
     # So few that each process has one; a window of one process alone never depends on the others.
     size = min(WINDOW, math.ceil(len(questions) / shards.world)) or 1
-    windows: list[tuple[int, list[Question]]] = []
+    windows: list[tuple[int, dict[tuple[str, str], tuple[Question, str]]]] = []
     asked: set[tuple[str, str]] = set()
     for number, start in enumerate(range(0, len(questions), size)):
         rows = questions[start : start + size]
-        new = {(each.instrument, each.sha256): each for row in rows for each in row}
+        new: dict[tuple[str, str], tuple[Question, str]] = {}
+        for row, place in zip(rows, places[start : start + size], strict=True):
+            for each in row:
+                new.setdefault((each.instrument, each.sha256), (each, place))
         if shards.mine(number):
-            windows.append((len(rows), [new[key] for key in new if key not in asked]))
+            windows.append((len(rows), {key: new[key] for key in new if key not in asked}))
         asked |= new.keys()
     answers: Known = {}
     with progress(sum(count for count, _ in windows)) as advance:
         for count, window in windows:
-            answers |= asking.ask(window)
+            said = asking.ask([each for each, _ in window.values()])
+            for key, (_, place) in window.items():
+                if not is_finite(said[key]):
+                    raise CheckpointError(f"{place}: {_NO_NUMBER}")
+            answers |= said
             advance(count)
     return answers
+
+
+def _named(question: Question, benchmark: Benchmark) -> str:
+    """Of what is asked once for all samples, what it is."""
+    return f"{benchmark.name}: {question.content!r:.60}"
 
 
 def _shared(questions: Sequence[Question], known: Known, benchmark: Benchmark) -> list[Answer]:
@@ -184,16 +202,12 @@ def _shared(questions: Sequence[Question], known: Known, benchmark: Benchmark) -
 
     Raises:
         InputError: One has none; there is nothing to measure by.
-        CheckpointError: One is no number.
     """
     answers: list[Answer] = []
     for each in questions:
         answer = known[each.instrument, each.sha256]
-        about = f"{benchmark.name}: {each.content!r:.60}"
         if isinstance(answer, Failure):
-            raise InputError(f"{about}: {answer.reason}")
-        if not _is_finite(answer):
-            raise CheckpointError(f"{about}: {_NO_NUMBER}")
+            raise InputError(f"{_named(each, benchmark)}: {answer.reason}")
         answers.append(answer)
     return answers
 
@@ -280,7 +294,10 @@ def _samples(
         count += 1
         yield sample
     if not count:
-        raise InputError(f"{benchmark.name}: the split {split!r} is empty; there is no sample")
+        where = " ".join(each for each in origin(benchmark, split, data).values() if each)
+        raise InputError(
+            f"{benchmark.name}: the split {split!r} is empty; there is no sample in {where}"
+        )
 
 
 def _sorted_out(
@@ -296,19 +313,6 @@ def _sorted_out(
         if failures:
             failed.append(Failed(sample.place, failures[0].reason))
             continue
-        if not all(map(_is_finite, row)):
-            raise CheckpointError(f"{sample.place}: {_NO_NUMBER}")
         good.append(sample)
         answers.append(row)
     return good, answers, failed
-
-
-def _is_finite(answer: Answer) -> bool:
-    """Whether there is neither NaN nor infinity among the numbers of an answer."""
-    if isinstance(answer, float):
-        return math.isfinite(answer)
-    if isinstance(answer, Mapping):
-        return all(map(_is_finite, answer.values()))
-    if isinstance(answer, Sequence) and not isinstance(answer, str):
-        return all(map(_is_finite, answer))
-    return not hasattr(answer, "isfinite") or bool(answer.isfinite().all())

@@ -41,8 +41,11 @@ class OwnClasses:
         self.facts = ("own classes of texts", 1, reading(model.preprocessor))
 
     def ask(self, contents: Sequence[str]) -> Sequence[Answer | Failure]:
-        """Probabilities for texts."""
-        found = classify(self._model, contents, top_k=len(self.labels))
+        """Probabilities for texts; one that the model cannot read fails alone."""
+        return refused_alone(self._classify, contents)
+
+    def _classify(self, texts: Sequence[str]) -> Sequence[Answer]:
+        found = classify(self._model, texts, top_k=len(self.labels))
         return [
             torch.tensor([scores[label] for label in self.labels])
             for scores in ({each.label: each.score for each in one.labels} for one in found)

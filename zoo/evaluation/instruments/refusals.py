@@ -43,8 +43,9 @@ def decoded_alone(
     failures: dict[int, Failure] = {}
 
     def failed(number: int, error: InputError) -> None:
-        name = picture_name(pictures[number], number)  # its number in a batch tells nobody
-        failures[number] = Failure(str(error).replace(name, contents[number].name, 1))
+        # Whoever reports it says which one; a copy of it may be asked about under another name.
+        name = picture_name(pictures[number], number)
+        failures[number] = Failure(str(error).replace(name, "it", 1))
 
     answers = see(pictures, failed)
     rows = answers if len(answers) else [None] * len(contents)

@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from zoo.evaluation.instruments.reading import reading
+from zoo.evaluation.instruments.refusals import refused_alone
 from zoo.evaluation.protocol import Answer, Failure, Instrument
 from zoo.model import Model
 
@@ -20,8 +21,8 @@ class TextVectors:
         self.facts = ("text vectors", 2, reading(model.preprocessor))
 
     def ask(self, contents: Sequence[str]) -> Sequence[Answer | Failure]:
-        """Vectors of texts."""
-        return list(self._model.embed(list(contents)))
+        """Vectors of texts; one that the model cannot read fails alone."""
+        return refused_alone(lambda texts: [*self._model.embed([*texts])], contents)
 
 
 class MeanVectors:

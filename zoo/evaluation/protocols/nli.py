@@ -28,7 +28,7 @@ class Inference:
         entailment_and_contradiction(setup.model)  # before any data is read
         self._benchmark = setup.benchmark
         template = setup.settings.get("template", TEMPLATE)
-        self._hypotheses = filled(template, classes_of(setup.benchmark))
+        self._hypotheses = filled(template, classes_of(setup.benchmark), file=setup.benchmark.file)
         self.instruments = {"entailment": Entailment(setup.model)}
         self.prompts: dict[str, Any] = {"hypotheses": self._hypotheses}
 
