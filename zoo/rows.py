@@ -54,12 +54,28 @@ def _texts(name: str, data: bytes) -> Iterator[tuple[str, Fields]]:
 def _json_lines(name: str, data: bytes) -> Iterator[tuple[str, Fields]]:
     for place, line in _lines(name, data):
         try:
-            fields = json.loads(line)
+            fields = json.loads(line, object_pairs_hook=_object)
+        except json.JSONDecodeError as error:
+            raise InputError(f"{place}: no JSON: {error.msg}, column {error.colno}") from error
         except (ValueError, RecursionError) as error:
             raise InputError(f"{place}: no JSON: {error}") from error
         if not isinstance(fields, dict):
             raise InputError(f"{place}: expected a JSON object, such as {{{COLUMN!r}: …}}")
         yield place, fields
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Fields:
+    """A JSON object; of two values under one name the reader would silently take the last.
+
+    Raises:
+        ValueError: A name stands there twice.
+    """
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the name {twice!r} stands there twice")
+    return fields
 
 
 def _csv(
@@ -116,9 +132,11 @@ def _parquet(name: str, data: bytes) -> Iterator[tuple[str, Fields]]:
     import pyarrow.parquet
 
     try:
-        table = pyarrow.parquet.read_table(pyarrow.BufferReader(data))
+        file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data))
+        _check_header(file.schema_arrow.names, name)
+        table = file.read()
     except (pyarrow.ArrowException, OSError) as error:
-        raise InputError(f"{name}: no parquet: {error}") from error
+        raise InputError(f"{name}: no parquet: {str(error).partition(chr(10))[0]}") from error
     for number, fields in enumerate(table.to_pylist(), 1):
         yield f"{name}: row {number}", fields
 
@@ -137,6 +155,15 @@ Raises:
 """
 
 _TABLES = {".csv": _csv, ".tsv": _tsv}
+
+
+def read_texts(name: str, data: bytes) -> Iterator[tuple[str, Fields]]:
+    """Yield a row a line, whatever the file is called; unpacked first if its name ends in ``.gz``.
+
+    Raises:
+        InputError: It is no text in UTF-8.
+    """
+    yield from _texts(name, _unpacked(name, data) if name.lower().endswith(".gz") else data)
 
 
 def read_rows(

@@ -18,7 +18,7 @@ from tests.checkpoints import Save, load
 from zoo.errors import InputError, UsageError
 from zoo.evaluation import evaluate, find_benchmark
 from zoo.evaluation.data import open_rows
-from zoo.evaluation.pictures import bytes_of
+from zoo.evaluation.pictures import files_of
 from zoo.evaluation.samples import read_samples
 
 TEXTS: list[dict[str, object]] = [
@@ -198,7 +198,8 @@ def test_a_folder_of_classes_is_a_benchmark_and_so_is_an_archive_of_one(tmp_path
         assert result.samples == 3
         assert {each["label"] for each in result.details} == {"owl", "red fox"}
         # The page of results finds each picture by the name that its row has.
-        assert all(bytes_of(each["picture"])[1:4] == b"PNG" for each in result.details)
+        names = [each["picture"] for each in result.details]
+        assert [file[1:4] for file in files_of(names).values()] == [b"PNG"] * 3
 
 
 def test_a_folder_with_one_class_is_refused(tmp_path: Path) -> None:

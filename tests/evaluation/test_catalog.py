@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.errors import RegistryError
+from zoo.errors import RegistryError, UsageError
 from zoo.evaluation.catalog import collections, find_benchmark, names
 
 YAML = """schema: 1
@@ -90,3 +90,19 @@ def test_plugins_are_turned_off(site: Site, monkeypatch: pytest.MonkeyPatch) -> 
 
     assert states()["mine-one"] == "disabled"
     assert "alike" not in names()
+
+
+def test_a_path_that_is_no_benchmark_is_told_what_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "rows.xlsx").touch()
+
+    with pytest.raises(UsageError, match=r"for the folder here write './photos'"):
+        find_benchmark("photos")
+    for name in ("rows.xlsx", "nowhere/"):
+        with pytest.raises(
+            UsageError, match=rf"'{name}' is no benchmark: expected a folder of pic"
+        ):
+            find_benchmark(name)

@@ -67,3 +67,19 @@ def test_what_cannot_be_drawn_is_told(
 
     with pytest.raises(InputError, match=message):
         list(open_rows(asked, "test", corpus(tmp_path)))
+
+
+def test_rows_without_the_column_that_groups_them_are_told(tmp_path: Path) -> None:
+    asked = translation(tmp_path, files=["cmn.txt.gz"], columns=["en", "zh", "who"], group="by")
+
+    with pytest.raises(InputError, match=r"cmn.txt.gz:1: no column 'by'; there are en, zh, who"):
+        [*open_rows(asked, "test", corpus(tmp_path))]
+
+
+def test_files_of_different_lengths_are_told_by_name(tmp_path: Path) -> None:
+    asked = translation(tmp_path, files=[{"en": "a.en", "zh": "a.zh"}])
+    (tmp_path / "a.en").write_text("one\ntwo\n")
+    (tmp_path / "a.zh").write_text("一\n")
+
+    with pytest.raises(InputError, match=r"as many rows; came 2 in .*a\.en, 1 in .*a\.zh"):
+        [*open_rows(asked, "test", tmp_path)]

@@ -16,7 +16,7 @@ from PIL import Image
 from zoo.errors import InputError
 from zoo.evaluation import Benchmark, find_benchmark
 from zoo.evaluation.data import open_rows
-from zoo.evaluation.pictures import class_folders, idx, named_pictures
+from zoo.evaluation.pictures import class_folders, empty_folders, files_of, idx, named_pictures
 
 
 def png(shade: int) -> bytes:
@@ -131,3 +131,71 @@ def test_idx_files_are_read_and_held_to_their_sizes(tmp_path: Path) -> None:
     labels.write_bytes(b"no idx")
     with pytest.raises(InputError, match="no IDX file"):
         [*idx(labels)]
+
+
+def test_pictures_are_found_again_by_their_names(tmp_path: Path) -> None:
+    inside = folder(tmp_path / "data", ["cat/1.png", "cat/2.png"])
+    packed = tarred(tmp_path / "data.tar.gz", {"cat/1.png": png(1), "cat/2.png": png(2)})
+    rows = tmp_path / "pictures-idx3-ubyte"
+    rows.write_bytes(b"\0\0\x08\x03" + struct.pack(">III", 3, 2, 2) + bytes(range(12)))
+    odd = tmp_path / "x: row 1"
+    odd.write_bytes(png(9))
+
+    found = files_of(
+        [
+            *(each.name for path in (inside, packed) for each in named_pictures(path).values()),
+            *(row["picture"].name for _, row in [*idx(rows)][1:]),
+            str(odd),
+            f"{rows}: row 4",
+            f"{inside}/gone.png",
+            f"{inside}/gone: row 1",
+            f"{packed}/cat/3.png",
+            "hf:org/name@abc1234 test row 3",
+        ]
+    )
+
+    assert found[f"{inside}/cat/1.png"] == png(0)
+    assert found[f"{packed}/cat/2.png"] == png(2)
+    assert found[str(odd)] == png(9)
+    with Image.open(io.BytesIO(found[f"{rows}: row 3"])) as third:
+        assert [*third.tobytes()] == [8, 9, 10, 11]
+    assert len(found) == 7
+
+
+def test_a_picture_beside_the_classes_is_not_dropped_in_silence(tmp_path: Path) -> None:
+    folder(tmp_path, ["cat/1.png", "dog/1.png", "cover.png"])
+
+    with pytest.raises(InputError, match=r"cover\.png: lies in no class's folder"):
+        class_folders(tmp_path)
+
+
+def test_what_is_hidden_is_no_class(tmp_path: Path) -> None:
+    folder(tmp_path, ["cat/1.png", "dog/1.png", ".thumbs/1.png", "cat/.old/2.png", "dog/._1.png"])
+
+    classes, rows = class_folders(tmp_path)
+
+    assert classes == ["cat", "dog"]
+    assert len([*rows]) == 2
+
+
+def test_links_are_followed_and_not_in_a_circle(tmp_path: Path) -> None:
+    inside = folder(tmp_path / "data", ["cat/1.png"])
+    folder(tmp_path / "elsewhere", ["1.png", "2.png"])
+    (inside / "dog").symlink_to(tmp_path / "elsewhere")
+    (inside / "cat" / "again").symlink_to(inside)
+
+    classes, rows = class_folders(inside)
+
+    assert classes == ["cat", "dog"]
+    assert len([*rows]) == 3
+
+
+def test_classes_without_pictures_are_named(tmp_path: Path) -> None:
+    inside = folder(tmp_path / "data", ["all/cat/1.png", "all/dog/1.png"])
+    (inside / "all" / "cow").mkdir()
+    (inside / "all" / "owl").symlink_to(tmp_path / "nowhere")
+    (inside / "all" / ".git").mkdir()
+
+    assert empty_folders(inside, ["cat", "dog"]) == ["all/cow", "all/owl"]
+    with pytest.raises(InputError, match=r"all/cow: a class's folder without pictures"):
+        find_benchmark(f"{inside}/")

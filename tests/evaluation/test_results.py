@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import io
 import json
 import math
 import re
+import struct
+import zipfile
 from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
@@ -133,8 +138,8 @@ def test_only_rows_of_the_same_benchmark_and_metric_are_checked() -> None:
 
 
 def test_the_bootstrap_finds_the_normal_interval_of_many_samples() -> None:
-    first = [float(n % 2) for n in range(2000)]
-    second = [float(n % 2 or n % 10 == 0) for n in range(2000)]  # 10 % more are right
+    first = [[float(n % 2)] for n in range(2000)]
+    second = [[float(n % 2 or n % 10 == 0)] for n in range(2000)]  # 10 % more are right
 
     found = bootstrap(first, second)
 
@@ -146,7 +151,7 @@ def test_the_bootstrap_finds_the_normal_interval_of_many_samples() -> None:
 
 
 def test_equal_runs_do_not_differ() -> None:
-    found = bootstrap([1, 0, 1, 1], [1, 0, 1, 1])
+    found = bootstrap([[1], [0], [1], [1]], [[1], [0], [1], [1]])
 
     assert (found.difference, found.low, found.high, found.p) == (0, 0, 0, 1)
 
@@ -169,8 +174,32 @@ def test_runs_are_paired_by_sample_and_other_data_is_refused(tmp_path: Path) -> 
 def test_runs_without_scores_are_not_compared(tmp_path: Path) -> None:
     runs = [save(result(details=[{"cosine": 1}]), tmp_path) for _ in range(2)]
 
-    with pytest.raises(UsageError, match=r"acc is no mean of the samples' scores"):
+    with pytest.raises(UsageError, match=r"samples do not say what acc is made of"):
         compare(*runs)
+
+
+def test_runs_are_compared_by_what_their_metric_is_made_of(tmp_path: Path) -> None:
+    texts = [(-10.0, 4), (-30.0, 9), (-2.0, 1), (-8.0, 3)]
+    runs = [
+        save(
+            result(
+                metrics=[Metric("word_perplexity", math.nan)],
+                details=[
+                    {"sha256": str(n), "log_likelihood": times * total, "words": words}
+                    for n, (total, words) in enumerate(texts)
+                ],
+            ),
+            tmp_path,
+        )
+        for times in (1, 0.5)
+    ]
+
+    found = compare(*runs)
+
+    assert found.first == pytest.approx(math.exp(50 / 17))
+    assert found.second == pytest.approx(math.exp(25 / 17))
+    assert found.low < found.difference < found.high < 0
+    assert found.p < 0.05
 
 
 VOID = ("meta", "img", "line", "rect", "br")
@@ -226,6 +255,26 @@ def test_a_page_runs_nothing_and_fetches_nothing_whatever_samples_say(tmp_path: 
     assert "&lt;script&gt;" in text
     worst = text.index("Worst samples")
     assert text.index("<dd>0</dd>", worst) < text.index("<dd>0.5</dd>", worst)  # the worst first
+
+
+def test_pictures_of_archives_and_of_idx_files_are_shown(tmp_path: Path) -> None:
+    rows = tmp_path / "pictures-idx3-ubyte.gz"
+    rows.write_bytes(gzip.compress(b"\0\0\x08\x03" + struct.pack(">III", 2, 2, 2) + bytes(8)))
+    Image.new("L", (2, 2)).save(tmp_path / "gray.png")
+    with zipfile.ZipFile(tmp_path / "some.zip", "w") as archive:
+        archive.write(tmp_path / "gray.png", "cat/gray.png")
+    names = [f"{rows}: row {number}" for number in (1, 2, 3)]  # there is no third
+    details = [
+        {"sample": n, "sha256": str(n), "score": 0.0, "picture": name}
+        for n, name in enumerate([*names, f"{tmp_path}/some.zip/cat/gray.png"])
+    ]
+
+    text = page([save(result(details=details), tmp_path / "runs")])
+
+    shown = [each for each in Reader(text).links if each.startswith("data:")]
+    assert len(shown) == 3
+    with Image.open(io.BytesIO(base64.b64decode(shown[0].partition(",")[2]))) as picture:
+        assert picture.size == (112, 112)  # two pixels, large enough to be seen
 
 
 def test_bars_stand_where_the_numbers_are(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from tests.evaluation import seen
 from zoo.errors import InputError
+from zoo.evaluation.benchmark import Placed
 from zoo.evaluation.protocol import Sample
-from zoo.evaluation.samples import label_of
+from zoo.evaluation.samples import Expression, label_of
 
 
 def labelled(label: object, labels: tuple[str, ...]) -> int:
@@ -37,3 +38,26 @@ def test_folders_have_names_and_the_hub_has_numbers_for_the_same_classes() -> No
 def test_what_is_no_class_is_told(label: object, labels: tuple[str, ...]) -> None:
     with pytest.raises(InputError, match=r"rows\.csv:2: the label"):
         labelled(label, labels)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{{ text.heading }}", "'str object' has no attribute 'heading'; the columns are text"),
+        ("{{ title }}", "'title' is undefined; the columns are text"),
+        ("{{ raise_exception('no such row') }}", "RefusedError: no such row"),
+        ("{{ text.__class__ }}", "SecurityError: access to attribute '__class__'"),
+        ("{{ range(99999999) | list }}", "OverflowError: Range too big"),
+        ("{{ text * 99999999 }}", "SecurityError: too many steps, or too much text"),
+        ("{{ 1 / 0 }}", "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_an_expression_that_fails_is_told_with_its_place_and_the_rows(
+    text: str, message: str
+) -> None:
+    expression = Expression(Placed(text, "made.yaml:7"))
+
+    with pytest.raises(InputError) as said:
+        expression.value({"text": "a cat"}, "rows.csv:2")
+    assert str(said.value).startswith(f"made.yaml:7: the template {text!r:.60} fails on rows.csv:2")
+    assert message in str(said.value)

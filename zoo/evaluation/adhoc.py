@@ -28,7 +28,7 @@ from pathlib import Path
 from zoo.errors import InputError, UsageError
 from zoo.evaluation.archives import is_archive
 from zoo.evaluation.benchmark import Benchmark, Form, Placed, Source
-from zoo.evaluation.pictures import class_folders
+from zoo.evaluation.pictures import class_folders, empty_folders
 from zoo.rows import Fields, read_rows
 
 SUFFIXES = (".csv", ".jsonl", ".parquet", ".tsv")
@@ -66,8 +66,9 @@ def benchmark_of(path: Path) -> Benchmark:
         if columns >= set(needed):
             return make(path, rows)
     understood = " or ".join(", ".join(needed) for needed, _ in _KINDS)
+    place = path if path.suffix.lower() == ".parquet" else f"{path}:1"
     raise UsageError(
-        f"{path}: its columns are {', '.join(map(str, columns))}; a benchmark from a file has "
+        f"{place}: its columns are {', '.join(map(str, columns))}; a benchmark from a file has "
         f"{understood}"
     )
 
@@ -84,11 +85,15 @@ def benchmark_of_pictures(path: Path) -> Benchmark:
 
     Raises:
         UsageError: There is no such archive, or fewer than two classes.
-        InputError: It holds no pictures, or is damaged.
+        InputError: It holds no pictures, nor does the folder of a class, or it is damaged.
     """
     if not path.exists():
         raise UsageError(f"there is no file {str(path)!r}")
     labels, _ = class_folders(path)
+    if empty := empty_folders(path, labels):
+        raise InputError(
+            f"{path / empty[0]}: a class's folder without pictures; put some there, or remove it"
+        )
     if len(labels) < 2:
         raise UsageError(f"{path}: one class, {labels[0]!r}, alone; expected two folders or more")
     benchmark = _pictures(path, tuple(labels))
@@ -113,7 +118,7 @@ def _paths(path: Path, rows: Rows) -> Benchmark:
 
 def _pictures(path: Path, labels: tuple[str, ...]) -> Benchmark:
     fields = {"picture": "picture", "label": "label"}
-    return _made(path, "image-classification", "acc1", fields, ["zero-shot"], labels)
+    return _made(path, "image-classification", "acc1", fields, ["zero-shot", "own-classes"], labels)
 
 
 def _pairs(path: Path, rows: Rows) -> Benchmark:
@@ -160,7 +165,9 @@ def _labels(rows: Rows) -> tuple[str, ...]:
     """
     found: set[str] = set()
     for place, row in rows:
-        label = row.get("label")
+        if "label" not in row:
+            raise InputError(f"{place}: no column 'label'; there are {', '.join(map(str, row))}")
+        label = row["label"]
         if isinstance(label, bool) or not isinstance(label, int | str) or not str(label).strip():
             raise InputError(
                 f"{place}: the label is {label!r:.40}; expected a class's name or number"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 
 from zoo.evaluation.protocol import Answer, Content, Failure, Instrument, Question
@@ -72,9 +73,20 @@ class Asking:
             encoded = {
                 sha256: _encode(answer)
                 for sha256, answer in answers.items()
-                if not isinstance(answer, Failure)
+                if not isinstance(answer, Failure) and is_finite(answer)
             }
             self._cache.put(self._keys[name], encoded)
+
+
+def is_finite(answer: Answer) -> bool:
+    """Whether there is neither NaN nor infinity among the numbers of an answer."""
+    if isinstance(answer, float):
+        return math.isfinite(answer)
+    if isinstance(answer, Mapping):
+        return all(map(is_finite, answer.values()))
+    if isinstance(answer, Sequence) and not isinstance(answer, str):
+        return all(map(is_finite, answer))
+    return not hasattr(answer, "isfinite") or bool(answer.isfinite().all())
 
 
 def _encode(answer: Answer) -> bytes:

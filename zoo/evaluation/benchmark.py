@@ -222,6 +222,8 @@ class _Word:
         if not isinstance(node, Leaf):
             report.add(node.start[0] + 1, f"{where} must be a text, came a list or a mapping")
             return ""
+        if not node.text.strip():
+            report.add(node.start[0] + 1, f"{where} must be a text, came an empty one")
         return node.text
 
     def schema(self) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from typing import Literal
 
 from zoo.distributions import EntryPoint, enabled, entry_points
 from zoo.errors import RegistryError, UsageError
+from zoo.evaluation.adhoc import SUFFIXES as ROWS
 from zoo.evaluation.adhoc import benchmark_of, benchmark_of_pictures, is_pictures, is_rows
+from zoo.evaluation.archives import SUFFIXES as ARCHIVES
 from zoo.evaluation.benchmark import Benchmark, read_benchmark
 from zoo.plugins import BENCHMARKS
 
@@ -74,6 +76,13 @@ def find_benchmark(name: str) -> Benchmark:
     if is_pictures(name):
         return benchmark_of_pictures(Path(name))
     owners = _owners()
+    if name not in owners and Path(name).is_dir():
+        raise UsageError(f"no benchmark named {name!r}; for the folder here write './{name}'")
+    if name not in owners and ("/" in name or Path(name).is_file()):
+        raise UsageError(
+            f"{name!r} is no benchmark: expected a folder of pictures, or a file that ends in "
+            f"{', '.join(['.yaml', *ROWS, *ARCHIVES])}"
+        )
     if name not in owners:
         raise UsageError(f"no benchmark named {name!r}; {_suggestion(name, owners)}")
     if len(owners[name]) > 1:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from zoo.errors import UsageError
+from zoo.evaluation.resampling import POOLED, draw, mean, once
 from zoo.evaluation.store import Run
 
-DRAWS = 10_000
+if TYPE_CHECKING:
+    from zoo.evaluation.resampling import Score
 
-_AT_ONCE = 2**22  # numbers that are drawn at once
+DRAWS = 10_000
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The second run's mean score minus the first's, over the samples that both have.
+    """The second run's headline minus the first's, over the samples that both have.
 
     ``low`` and ``high`` bound it with 95 % confidence; ``p`` is how probable so large a difference
     is, either way, if there is none.
@@ -31,10 +34,10 @@ class Comparison:
 
 
 def compare(first: Run, second: Run, *, other_data: bool = False, seed: int = 0) -> Comparison:
-    """Compare the scores of two runs sample by sample: a paired bootstrap.
+    """Compare the headlines of two runs on the same samples: a paired bootstrap.
 
-    Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13; paired as Koehn,
-    "Statistical significance tests for machine translation evaluation", 2004.
+    In each draw the metric is computed anew, of the samples that are in it: a mean of their scores,
+    or BLEU of all their sentences.
 
     Args:
         first: A run.
@@ -44,6 +47,7 @@ def compare(first: Run, second: Run, *, other_data: bool = False, seed: int = 0)
 
     Raises:
         UsageError: The benchmarks or the data differ, or the runs have no scores to be paired.
+        PluginError: The metric is BLEU or chrF, and sacrebleu is not installed.
     """
     for name in ("benchmark", "metric"):
         one, other = first.result[name], second.result[name]
@@ -56,39 +60,50 @@ def compare(first: Run, second: Run, *, other_data: bool = False, seed: int = 0)
             f"{first.id} and {second.id} are of other data, or another --limit; --other-data "
             "compares the samples that both have"
         )
-    one, other = _scores(first), _scores(second)
+    one, other = _numbers(first), _numbers(second)
     both = [key for key in one if key in other]
     if not both:
         raise UsageError(f"{first.id} and {second.id} have no sample in common")
-    return bootstrap([one[key] for key in both], [other[key] for key in both], seed=seed)
+    metric = POOLED.get(first.result["metric"])
+    score = mean if metric is None else metric.score
+    return bootstrap([one[key] for key in both], [other[key] for key in both], score, seed=seed)
 
 
-def bootstrap(first: Sequence[float], second: Sequence[float], *, seed: int = 0) -> Comparison:
-    """The mean of the differences of n pairs, and of `DRAWS` samples of n pairs drawn from them."""
+def bootstrap(
+    first: Sequence[Sequence[float]],
+    second: Sequence[Sequence[float]],
+    score: Score = mean,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Comparison:
+    """How far two scores differ in draws of n pairs from n pairs.
+
+    Args:
+        first: What each sample brings in one run, n times S numbers.
+        second: In another.
+        score: What is made of it.
+        draws: How many.
+        seed: Of them.
+    """
     import numpy as np
 
-    differences = np.asarray(second, dtype=np.float64) - np.asarray(first, dtype=np.float64)
-    n = len(differences)
-    generator = np.random.default_rng(seed)
-    rows = max(1, min(DRAWS, _AT_ONCE // n))
-    means = np.concatenate(
-        [
-            differences[generator.integers(0, n, (min(rows, DRAWS - done), n))].mean(axis=1)
-            for done in range(0, DRAWS, rows)
-        ]
-    )
-    difference = float(differences.mean())
-    low, high = np.percentile(means, [2.5, 97.5])
-    # Without a difference the means lie around 0 as they now lie around the difference.
-    beyond = int((np.abs(means - difference) >= abs(difference) - 1e-12).sum())
+    rows = [np.asarray(each, dtype=np.float64) for each in (first, second)]
+    one, other = (once(each, score) for each in rows)
+    ones, others = draw(rows, score, draws=draws, seed=seed)
+    differences = others - ones
+    difference = other - one
+    low, high = np.percentile(differences, [2.5, 97.5])
+    # Without a difference the draws lie around 0 as they now lie around the difference.
+    beyond = int((np.abs(differences - difference) >= abs(difference) - 1e-12).sum())
     return Comparison(
-        samples=n,
-        first=float(np.mean(first)),
-        second=float(np.mean(second)),
+        samples=len(first),
+        first=one,
+        second=other,
         difference=difference,
         low=float(low),
         high=float(high),
-        p=min(1.0, (beyond + 1) / (DRAWS + 1)),
+        p=min(1.0, (beyond + 1) / (draws + 1)),
     )
 
 
@@ -96,16 +111,24 @@ def _data(run: Run) -> object:
     return run.result["provenance"].get("data")
 
 
-def _scores(run: Run) -> dict[object, float]:
-    """The score of each sample, by what it is, and how often it came before."""
-    scores: dict[object, float] = {}
+def _numbers(run: Run) -> dict[object, Sequence[float]]:
+    """What each sample brings to the metric, by what it is, and how often it came before.
+
+    Raises:
+        UsageError: The rows do not say it.
+    """
+    pooled = POOLED.get(run.result["metric"])
+    numbers: dict[object, Sequence[float]] = {}
     seen: dict[object, int] = {}
     for row in run.samples():
-        if not isinstance(row.get("score"), int | float) or "sha256" not in row:
+        try:
+            sha256 = row["sha256"]
+            found = [float(row["score"])] if pooled is None else [*pooled.numbers(row)]
+        except (KeyError, TypeError, ValueError) as error:
             raise UsageError(
-                f"{run.id}: {run.result['metric']} is no mean of the samples' scores, so that the "
-                "runs cannot be compared sample by sample"
-            )
-        count = seen[row["sha256"]] = seen.get(row["sha256"], -1) + 1
-        scores[row["sha256"], count] = float(row["score"])
-    return scores
+                f"{run.id}: its samples do not say what {run.result['metric']} is made of, so that "
+                "the runs cannot be compared sample by sample"
+            ) from error
+        count = seen[sha256] = seen.get(sha256, -1) + 1
+        numbers[sha256, count] = found
+    return numbers

@@ -20,7 +20,7 @@ from zoo.evaluation.pictures import (
     named_pictures,
     picture_at,
 )
-from zoo.rows import Fields, read_rows
+from zoo.rows import Fields, read_rows, read_texts
 
 if TYPE_CHECKING:
     from zoo.hub.datasets import Split
@@ -59,7 +59,7 @@ def open_rows(benchmark: Benchmark, split: str, data: Path | None) -> Rows:
         if source.path is not None and seen and not _has_classes(source.path):
             rows = _located(rows, source.path.parent)
     if source.draw is not None:
-        rows = iter(_drawn(rows, source.draw))
+        rows = iter(_drawn(rows, source.draw, f"{benchmark.name}: the split {split!r}"))
     return _cut(rows, source)
 
 
@@ -139,7 +139,13 @@ def _of_the_hub(source: Source) -> Rows:
         for _, row in read_rows(str(file), _bytes(file)):
             number += 1
             place = f"hf:{found.repository}@{found.commit[:7]} {source.split} row {number}"
-            yield place, {name: _with_picture(value, place) for name, value in row.items()}
+            yield from _with_pictures(iter([(place, row)]))
+
+
+def _with_pictures(rows: Rows) -> Rows:
+    """Rows in which cells that hold the bytes of pictures are pictures."""
+    for place, row in rows:
+        yield place, {name: _with_picture(value, place) for name, value in row.items()}
 
 
 def _with_picture(value: Any, place: str) -> Any:  # noqa: ANN401 (what a row holds)
@@ -149,8 +155,8 @@ def _with_picture(value: Any, place: str) -> Any:  # noqa: ANN401 (what a row ho
     return value
 
 
-def _drawn(rows: Rows, draw: Draw) -> list[tuple[str, Fields]]:
-    """A test set out of a corpus.
+def _drawn(rows: Rows, draw: Draw, about: str) -> list[tuple[str, Fields]]:
+    """A test set out of a corpus; ``about`` says in errors what it is.
 
     Raises:
         InputError: A row lacks a column, or there are fewer rows than are to be drawn.
@@ -168,7 +174,8 @@ def _drawn(rows: Rows, draw: Draw) -> list[tuple[str, Fields]]:
         different.setdefault(key, (place, row))
     if len(different) < draw.rows:
         raise InputError(
-            f"expected {draw.rows} different rows or more to draw from, came {len(different)}"
+            f"{about}: expected {draw.rows} different rows or more to draw from, came "
+            f"{len(different)}"
         )
     return random.Random(draw.seed).sample([*different.values()], draw.rows)
 
@@ -229,8 +236,8 @@ def _read(found: Path | Mapping[str, Path], benchmark: Benchmark, split: str) ->
             return _members(found, source)
         if source.documents == "wiki":
             return _pages(_read_column(found), source.columns[0] if source.columns else "page")
-        return read_rows(str(found), _bytes(found), columns=source.columns or None)
-    return _joined({column: _read_column(path) for column, path in found.items()})
+        return _with_pictures(read_rows(str(found), _bytes(found), columns=source.columns or None))
+    return _joined(found)
 
 
 def _has_classes(path: Path) -> bool:
@@ -262,12 +269,9 @@ def _read_column(path: Path) -> Rows:
 
     An IDX file holds pictures or numbers.
     """
-    name = str(path)
     if "-ubyte" in path.name or path.name.endswith(".idx"):
         return idx(path)
-    if name.lower().endswith(".gz"):
-        return read_rows(f"{name[:-3]}.txt.gz", _bytes(path))
-    return read_rows(f"{name}.txt", _bytes(path))
+    return read_texts(str(path), _bytes(path))
 
 
 def _members(path: Path, source: Source) -> Rows:
@@ -299,7 +303,14 @@ def _pages(lines: Rows, column: str) -> Rows:
 
 def _grouped(rows: Rows, column: str) -> Rows:
     """Neighbours with the same value in a column as one row, the others' values as lists."""
-    for value, group in groupby(rows, key=lambda each: each[1].get(column)):
+
+    def value_of(each: tuple[str, Fields]) -> object:
+        place, row = each
+        if column not in row:
+            raise InputError(f"{place}: no column {column!r}; there are {', '.join(map(str, row))}")
+        return row[column]
+
+    for value, group in groupby(rows, key=value_of):
         members = [*group]
         names = [name for name in members[0][1] if name != column]
         lists = {name: [row.get(name) for _, row in members] for name in names}
@@ -340,14 +351,17 @@ def _located(rows: Rows, folder: Path) -> Rows:
         yield place, {**row, "picture": picture_at(folder / name)}
 
 
-def _joined(columns: Mapping[str, Rows]) -> Rows:
-    """Row n of each file as one row."""
-    read = {name: [*rows] for name, rows in columns.items()}
-    lengths = {name: len(rows) for name, rows in read.items()}
-    if len(set(lengths.values())) > 1:
+def _joined(files: Mapping[str, Path]) -> Rows:
+    """Row n of each file as one row, by the columns that they are.
+
+    Raises:
+        InputError: One has more rows than another.
+    """
+    read = {name: [*_read_column(path)] for name, path in files.items()}
+    if len({len(rows) for rows in read.values()}) > 1:
         raise InputError(
             "files that belong together have as many rows; came "
-            + ", ".join(f"{count} of {name}" for name, count in lengths.items())
+            + ", ".join(f"{len(rows)} in {files[name]}" for name, rows in read.items())
         )
     for rows in zip(*read.values(), strict=True):
         place = rows[0][0]

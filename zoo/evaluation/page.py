@@ -12,8 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import InputError
-from zoo.evaluation.pictures import bytes_of
+from zoo.evaluation.pictures import files_of
 from zoo.evaluation.store import Run
 
 WORST = 24
@@ -21,8 +20,12 @@ WORST = 24
 
 _MOST_CLASSES = 40  # of a confusion matrix that is drawn whole
 _THUMBNAIL = 160  # pixels, the longer side
+_SMALL = 112  # what is smaller is made larger by a whole number, so that its pixels show
 _LONGEST = 12_000  # characters of a field
-_HIDDEN = ("sample", "sha256", "score", "picture")
+_HIDDEN = frozenset(
+    {"sample", "sha256", "score", "picture"}
+    | {"among_five", "class_numbers", "bleu_statistics", "chrf_statistics"}
+)
 
 
 def page(runs: Sequence[Run]) -> str:
@@ -57,7 +60,7 @@ def _run(run: Run) -> dict[str, Any]:
         ],
         "confusion": _confusion(result.get("confusion")),
         "samples_title": "Worst samples" if scored else "First samples",
-        "samples": [_sample(row) for row in worst[:WORST]],
+        "samples": _samples(worst[:WORST]),
         "prompts": {name: _text(value) for name, value in prompts.items()} if prompts else {},
         "provenance": {name: _text(value) for name, value in provenance.items()},
     }
@@ -139,41 +142,54 @@ def _confusion(confusion: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {"classes": classes, "rows": rows if whole else [], "mistakes": mistakes[:12]}
 
 
-def _sample(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "number": row.get("sample"),
-        "score": None if row.get("score") is None else f"{row['score']:.4g}",
-        "picture": _thumbnail(row.get("picture")),
-        "fields": {key: _text(value) for key, value in row.items() if key not in _HIDDEN},
-    }
+def _samples(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What is shown of samples; a picture is named by where it was read, or ``{"base64": …}``."""
+    names = [row["picture"] for row in rows if isinstance(row.get("picture"), str)]
+    files = files_of(names)
+    return [
+        {
+            "number": row.get("sample"),
+            "score": None if row.get("score") is None else f"{row['score']:.4g}",
+            "picture": _thumbnail(_picture(row.get("picture"), files)),
+            "fields": {key: _text(value) for key, value in row.items() if key not in _HIDDEN},
+        }
+        for row in rows
+    ]
 
 
-def _thumbnail(picture: object) -> str | None:
-    """A small copy of a picture as a data URI; None where it is not there, or is no picture.
+def _picture(picture: object, files: Mapping[str, bytes]) -> bytes:
+    """The file of a picture; empty if there is none."""
+    if isinstance(picture, Mapping):
+        try:
+            return base64.b64decode(str(picture.get("base64", "")))
+        except ValueError:
+            return b""
+    return files.get(picture, b"") if isinstance(picture, str) else b""
 
-    A picture is named by its path, or given as ``{"base64": …}``.
-    """
-    if picture is None:
+
+def _thumbnail(file: bytes) -> str | None:
+    """A small copy of a picture as a data URI; None where there is none."""
+    if not file:
         return None
     from PIL import Image
 
     try:
-        if isinstance(picture, Mapping):
-            data = base64.b64decode(str(picture.get("base64", "")))
-        else:
-            data = bytes_of(str(picture))
-        with Image.open(io.BytesIO(data)) as opened:
+        with Image.open(io.BytesIO(file)) as opened:
             opened.draft("RGB", (_THUMBNAIL, _THUMBNAIL))
             image = opened.convert("RGB")
-    except (OSError, ValueError, SyntaxError, InputError, Image.DecompressionBombError):
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
     image.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+    if (times := _SMALL // max(image.size)) > 1:
+        image = image.resize((times * image.width, times * image.height), Image.Resampling.NEAREST)
+    small = io.BytesIO()
+    image.save(small, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(small.getvalue()).decode()
 
 
 def _text(value: object) -> str:
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        value = "\n".join(value)  # as choices and captions are
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
+import os
+import re
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path, PurePosixPath
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
 Rows = Iterator[tuple[str, Fields]]
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm")
+
+_ROW = re.compile(r"(.+): row (\d+)", re.DOTALL)  # what `idx` calls a picture
 
 
 @dataclass(frozen=True)
@@ -44,13 +50,16 @@ def class_folders(path: Path) -> tuple[Sequence[str], Rows]:
     that whoever takes only some sees all classes.
 
     Raises:
-        InputError: There are no classes, or the archive is damaged or too large.
+        InputError: There are no classes, a picture lies in none of them, or the archive is damaged
+            or too large.
     """
     files = _files(path)
-    parts = {name: PurePosixPath(name).parent.parts for name in sorted(files)}
-    folders = {name: each for name, each in parts.items() if each}
-    if not folders:
+    folders = {name: PurePosixPath(name).parent.parts for name in sorted(files)}
+    if not any(folders.values()):
         raise InputError(f"{path}: expected a folder for each class with pictures in it, came none")
+    for name, each in folders.items():
+        if not each:
+            raise InputError(f"{path}/{name}: lies in no class's folder; move it into one, or away")
     last = min(map(len, folders.values())) - 1
     different = (n for n in range(last) if len({each[n] for each in folders.values()}) > 1)
     level = next(different, last)
@@ -68,6 +77,27 @@ def class_folders(path: Path) -> tuple[Sequence[str], Rows]:
     return [*by_class], rows()
 
 
+def empty_folders(path: Path, labels: Collection[str]) -> list[str]:
+    """Folders among those of the classes that hold no picture, or lead nowhere.
+
+    Args:
+        path: A folder; an archive has none.
+        labels: Its classes, from `class_folders`.
+    """
+    around = path  # folders that all pictures have in common stand around the classes
+    while path.is_dir():
+        inside = sorted(each for each in around.iterdir() if not each.name.startswith("."))
+        folders = [each.name for each in inside if each.is_dir() or not each.exists()]
+        if not set(labels).isdisjoint(folders):
+            return [
+                str((around / each).relative_to(path)) for each in folders if each not in labels
+            ]
+        if len(folders) != 1:
+            break
+        around = around / folders[0]
+    return []
+
+
 def named_pictures(path: Path) -> Mapping[str, Pictured]:
     """The pictures of a folder or an archive, by the last part of their names.
 
@@ -80,19 +110,46 @@ def named_pictures(path: Path) -> Mapping[str, Pictured]:
     }
 
 
-def bytes_of(name: str) -> bytes:
-    """The file of a picture, which a `Pictured` calls by this name: of a folder, or an archive.
+def files_of(names: Iterable[str]) -> dict[str, bytes]:
+    """The pictures that `Pictured` calls by these names, as files that Pillow reads.
 
-    Raises:
-        OSError: It is there no more.
-        InputError: The archive is damaged.
+    Of folders, archives and IDX files, each of which is read once; what is there no more, or is
+    damaged by now, is left out.
     """
+    wanted: dict[Path, dict[str, str]] = defaultdict(dict)  # by what holds them: inner name, name
+    for name in names:
+        holder, inner = _holder(name)
+        wanted[holder][inner] = name
+    found: dict[str, bytes] = {}
+    for holder, inside in wanted.items():
+        with suppress(OSError, InputError):
+            for inner, data in _held(holder, inside.keys()):
+                found[inside[inner]] = data
+    return found
+
+
+def _holder(name: str) -> tuple[Path, str]:
+    """What is to be read for a picture, and how it is called in there; a file of its own is ''."""
     path = Path(name)
     for folder in path.parents:
         if is_archive(folder) and folder.is_file():
-            inner = path.relative_to(folder).as_posix()
-            return next((data for _, data in members(folder, inner.__eq__)), b"")
-    return path.read_bytes()
+            return folder, path.relative_to(folder).as_posix()
+    row = _ROW.fullmatch(name)
+    return (Path(row[1]), row[2]) if row and not path.is_file() else (path, "")
+
+
+def _held(holder: Path, inside: Collection[str]) -> Iterator[tuple[str, bytes]]:
+    """Of those that are wanted each one's name in there, and its bytes."""
+    if is_archive(holder):
+        yield from members(holder, inside.__contains__)
+    elif "" in inside:
+        yield "", holder.read_bytes()
+    else:
+        for number, (_, row) in enumerate(idx(holder), 1):
+            if str(number) in inside and "picture" in row:
+                file = io.BytesIO()
+                row["picture"].source.save(file, "PNG")
+                yield str(number), file.getvalue()
 
 
 def picture_at(path: Path) -> Pictured:
@@ -133,7 +190,9 @@ def idx(path: Path) -> Rows:
 
 
 def _is_picture(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+    """Whether a path in a folder or an archive is that of a picture that is not hidden."""
+    hidden = any(part.startswith(".") for part in PurePosixPath(name).parts if part != "..")
+    return name.lower().endswith(SUFFIXES) and not hidden
 
 
 def _pictured(name: str, source: Path | bytes) -> Pictured:
@@ -147,12 +206,19 @@ def _pictured(name: str, source: Path | bytes) -> Pictured:
 def _files(path: Path) -> Mapping[str, Path | bytes]:
     """The pictures of a folder or an archive, by their paths in it."""
     if path.is_dir():
-        return {
-            file.relative_to(path).as_posix(): file
-            for file in path.rglob("*")
-            if _is_picture(file.name)
-        }
-    return dict(members(path, lambda name: _is_picture(PurePosixPath(name).name)))
+        return {name: path / name for name in _below(path) if _is_picture(name)}
+    return dict(members(path, _is_picture))
+
+
+def _below(path: Path) -> Iterator[str]:
+    """The paths of all files below a folder, also where links lead; not in a circle."""
+    for root, folders, files in os.walk(path, followlinks=True):
+        real = Path(root).resolve()
+        folders[:] = [
+            each for each in folders if not real.is_relative_to((Path(root) / each).resolve())
+        ]
+        for name in files:
+            yield (Path(root) / name).relative_to(path).as_posix()
 
 
 def _unpacked(path: Path) -> bytes:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from zoo.evaluation.benchmark import Benchmark
 from zoo.evaluation.pictures import Pictured
@@ -168,6 +168,18 @@ class Measurement(Protocol):
 
     def fold(self, samples: Sequence[Sample], answers: Sequence[Sequence[Answer]]) -> Findings:
         """The numbers, from each sample's answers, in the order of its questions."""
+
+
+@runtime_checkable
+class Prepared(Measurement, Protocol):
+    """A measurement that asks something once, beside each sample: what the classes look like."""
+
+    @property
+    def shared(self) -> Sequence[Question]:
+        """What is asked once for all samples."""
+
+    def prepare(self, answers: Sequence[Answer]) -> None:
+        """Take the answers to ``shared``, in its order, before `fold`."""
 
 
 Advance = Callable[[int], object]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import CheckpointError, InputError, TaskError, UsageError
-from zoo.evaluation.answers import Asking, Known
+from zoo.evaluation.answers import Asking, Known, is_finite
 from zoo.evaluation.benchmark import Benchmark
 from zoo.evaluation.data import open_rows, origin
 from zoo.evaluation.protocol import (
@@ -20,6 +20,7 @@ from zoo.evaluation.protocol import (
     Answer,
     Failure,
     Measurement,
+    Prepared,
     Progress,
     Question,
     Sample,
@@ -36,6 +37,11 @@ from zoo.tasks import able
 
 # Samples whose answers are asked for, and kept, together: what a run that is killed may lose.
 WINDOW = 256
+
+_NO_NUMBER = (
+    "the model answers with what is no number (NaN or infinity); its weights are damaged, or too "
+    "large for the dtype: try --dtype float32"
+)
 
 
 @contextmanager
@@ -98,11 +104,17 @@ def evaluate(
         questions = [measurement.questions(sample) for sample in samples]
         with closing(ResultCache()) if cache else nullcontext() as kept:
             asking = Asking(model, measurement.instruments, kept, batch_size=batch_size)
-            mine = _answers(asking, questions, shards, progress)
+            shared = measurement.shared if isinstance(measurement, Prepared) else ()
+            names = [_named(each, benchmark) for each in shared]
+            mine = _answers(asking, [[each] for each in shared], names, shards, _silent)
+            places = [sample.place for sample in samples]
+            mine |= _answers(asking, questions, places, shards, progress)
     known: Known = {}
     for part in shards.gather(mine):
         known |= part
 
+    if isinstance(measurement, Prepared):
+        measurement.prepare(_shared(shared, known, benchmark))
     good, answers, failed = _sorted_out(samples, questions, known)
     if not any(sample.split == "test" for sample in good):
         raise InputError(
@@ -144,22 +156,59 @@ def evaluate(
 def _answers(
     asking: Asking,
     questions: Sequence[Sequence[Question]],
+    places: Sequence[str],
     shards: Shards,
     progress: Progress,
 ) -> Known:
-    """What the model says to this process's part of the questions, window by window."""
+    """What the model says to this process's part of the questions, window by window.
+
+    A question that is asked about samples of several windows belongs to the first of them.
+
+    Raises:
+        CheckpointError: An answer is no number; the message names the place of its question.
+    """
     # So few that each process has one; a window of one process alone never depends on the others.
-    size = min(WINDOW, math.ceil(len(questions) / shards.world))
-    windows = [
-        questions[start : start + size]
-        for number, start in enumerate(range(0, len(questions), size))
-        if shards.mine(number)
-    ]
+    size = min(WINDOW, math.ceil(len(questions) / shards.world)) or 1
+    windows: list[tuple[int, dict[tuple[str, str], tuple[Question, str]]]] = []
+    asked: set[tuple[str, str]] = set()
+    for number, start in enumerate(range(0, len(questions), size)):
+        rows = questions[start : start + size]
+        new: dict[tuple[str, str], tuple[Question, str]] = {}
+        for row, place in zip(rows, places[start : start + size], strict=True):
+            for each in row:
+                new.setdefault((each.instrument, each.sha256), (each, place))
+        if shards.mine(number):
+            windows.append((len(rows), {key: new[key] for key in new if key not in asked}))
+        asked |= new.keys()
     answers: Known = {}
-    with progress(sum(map(len, windows))) as advance:
-        for window in windows:
-            answers |= asking.ask([each for row in window for each in row])
-            advance(len(window))
+    with progress(sum(count for count, _ in windows)) as advance:
+        for count, window in windows:
+            said = asking.ask([each for each, _ in window.values()])
+            for key, (_, place) in window.items():
+                if not is_finite(said[key]):
+                    raise CheckpointError(f"{place}: {_NO_NUMBER}")
+            answers |= said
+            advance(count)
+    return answers
+
+
+def _named(question: Question, benchmark: Benchmark) -> str:
+    """Of what is asked once for all samples, what it is."""
+    return f"{benchmark.name}: {question.content!r:.60}"
+
+
+def _shared(questions: Sequence[Question], known: Known, benchmark: Benchmark) -> list[Answer]:
+    """The answers to what is asked once for all samples.
+
+    Raises:
+        InputError: One has none; there is nothing to measure by.
+    """
+    answers: list[Answer] = []
+    for each in questions:
+        answer = known[each.instrument, each.sha256]
+        if isinstance(answer, Failure):
+            raise InputError(f"{_named(each, benchmark)}: {answer.reason}")
+        answers.append(answer)
     return answers
 
 
@@ -184,7 +233,9 @@ def suits(tasks: Sequence[str], benchmark: Benchmark, wanted: str | None = None)
     Only the one that is ``wanted``, if one is.
     """
     names = [wanted] if wanted is not None else [*benchmark.protocols]
-    return [name for name in names if not set(PROTOCOLS[name].needs).isdisjoint(tasks)]
+    return [
+        name for name in names if not set(PROTOCOLS[name].needed(benchmark.task)).isdisjoint(tasks)
+    ]
 
 
 def suitable_protocols(
@@ -204,7 +255,7 @@ def suitable_protocols(
     if suitable := suits(tasks, benchmark, wanted):
         return suitable
     names = [wanted] if wanted is not None else [*benchmark.protocols]
-    needs = dict.fromkeys(need for name in names for need in PROTOCOLS[name].needs)
+    needs = dict.fromkeys(need for name in names for need in PROTOCOLS[name].needed(benchmark.task))
     raise TaskError(
         f"{model} cannot be measured on {benchmark.name}, which takes a model that does "
         f"{' or '.join(needs)}; it can do {', '.join(tasks) or 'nothing'}"
@@ -243,7 +294,10 @@ def _samples(
         count += 1
         yield sample
     if not count:
-        raise InputError(f"{benchmark.name}: the split {split!r} is empty; there is no sample")
+        where = " ".join(each for each in origin(benchmark, split, data).values() if each)
+        raise InputError(
+            f"{benchmark.name}: the split {split!r} is empty; there is no sample in {where}"
+        )
 
 
 def _sorted_out(
@@ -259,22 +313,6 @@ def _sorted_out(
         if failures:
             failed.append(Failed(sample.place, failures[0].reason))
             continue
-        if not all(map(_is_finite, row)):
-            raise CheckpointError(
-                f"{sample.place}: the model answers with what is no number (NaN or infinity); its "
-                "weights are damaged, or too large for the dtype: try --dtype float32"
-            )
         good.append(sample)
         answers.append(row)
     return good, answers, failed
-
-
-def _is_finite(answer: Answer) -> bool:
-    """Whether there is neither NaN nor infinity among the numbers of an answer."""
-    if isinstance(answer, float):
-        return math.isfinite(answer)
-    if isinstance(answer, Mapping):
-        return all(map(_is_finite, answer.values()))
-    if isinstance(answer, Sequence) and not isinstance(answer, str):
-        return all(map(_is_finite, answer))
-    return not hasattr(answer, "isfinite") or bool(answer.isfinite().all())

@@ -32,7 +32,7 @@ class Template:
 
         self._text = text
         try:
-            self._sandbox = Sandbox(self._program(), FILTERS)
+            self._sandbox = Sandbox(self._program(), {**FILTERS, "_given": _given})
         except TemplateError as error:
             raise RegistryError(f"{text.place}: the template is no Jinja: {error}") from error
         self._sandbox.undefined = StrictUndefined  # a row without the column has no empty one
@@ -71,11 +71,20 @@ class Expression(Template):
     """
 
     def _program(self) -> str:
-        return f"{{{{ ({_expression(self._text)}) | tojson }}}}"
+        return f"{{{{ ({_expression(self._text)}) | _given | tojson }}}}"
 
     def value(self, values: Mapping[str, Any], place: str) -> Any:  # noqa: ANN401 (any value)
         """What the expression comes to; errors are those of `fill`."""
         return json.loads(self.fill(values, place))
+
+
+def _given(value: Any) -> Any:  # noqa: ANN401 (any value)
+    """The value; what is undefined cannot be a text, and says what it is."""
+    from jinja2 import Undefined
+
+    if isinstance(value, Undefined):
+        str(value)  # raises: see `StrictUndefined`
+    return value
 
 
 def _expression(text: str) -> str | None:
@@ -151,6 +160,8 @@ def _syntax() -> Environment:
 
     environment = Environment(autoescape=False)
     environment.filters |= FILTERS
+    # Functions of the sandbox are no columns.
+    environment.globals |= dict.fromkeys(("raise_exception", "strftime_now"))
     return environment
 
 

@@ -95,7 +95,7 @@ def save(result: Result, folder: Path) -> Run:
         folder.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
         try:
-            text = json.dumps(kept, ensure_ascii=False, indent=2)
+            text = _dumped(kept, indent=2)
             (partial / _RESULT).write_text(f"{text}\n", encoding="utf-8")
             with (partial / _SAMPLES).open("w", encoding="utf-8") as file:
                 file.writelines(f"{to_json(detail)}\n" for detail in result.details)
@@ -111,7 +111,17 @@ def save(result: Result, folder: Path) -> Run:
 
 def to_json(value: object) -> str:
     """On one line; what JSON lacks, such as paths, as texts, and NaN as null."""
-    return json.dumps(without_nan(value), ensure_ascii=False, default=str)
+    return _dumped(without_nan(value))
+
+
+def _dumped(value: object, indent: int | None = None) -> str:
+    """As it is read, or escaped where a text holds what UTF-8 cannot say: half of a pair."""
+    text = json.dumps(value, ensure_ascii=False, default=str, indent=indent)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, default=str, indent=indent)
+    return text
 
 
 def find_run(name: str, folder: Path) -> Run:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import torch
 
-from zoo.generation.processors import check_choice, force, processors
+from zoo.generation.processors import check_choice, check_numbers, force, processors
 from zoo.generation.protocol import Decoder, State
 from zoo.generation.result import Finish, Generated, Stop, allowed, ending
 from zoo.generation.settings import Settings
@@ -149,6 +149,7 @@ def search(
         running = torch.tensor([each.scores for each in active], device=scores.device)
         sums = scores.unflatten(0, (-1, count)) + running.unsqueeze(-1)  # (P, beams, V)
         best = sums.flatten(1).topk(min(kept, count * V))
+        check_numbers(best.values)  # NaN is larger than any number
         parents = [
             each.advance(values, beams, tokens)
             for each, values, beams, tokens in zip(

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from zoo.errors import UsageError
 from zoo.generation.beams import search
-from zoo.generation.processors import check_choice, force, processors
+from zoo.generation.processors import check_choice, check_numbers, force, processors
 from zoo.generation.protocol import Decoder, State
 from zoo.generation.result import Finish, Generated, Stop, allowed, ending
 from zoo.generation.settings import Settings
@@ -217,12 +217,15 @@ class _Run(Generic[S]):
             scores = force(scores, self._settings.forced_end, last)
         if self._settings.temperature:
             shares = scores.softmax(-1).cpu()  # drawn on the CPU: the same tokens on any device
+            check_numbers(shares)
             tokens = [
                 int(torch.multinomial(share, 1, generator=row.generator))
                 for share, row in zip(shares, rows, strict=True)
             ]
         else:
-            tokens = scores.argmax(-1).tolist()
+            best = scores.argmax(-1, keepdim=True)
+            check_numbers(scores.gather(-1, best))  # NaN is larger than any number
+            tokens = best.squeeze(-1).tolist()
         reports = self._reports(logits, tokens)
         return [
             Step(row.prompt, row.sequence, token, self._append(row, token), *report)

@@ -42,11 +42,23 @@ def imagenet_labels(count: int) -> tuple[str, ...]:
 
     They are WordNet's lemmas, read from timm's files without importing it.
     """
-    spec = find_spec("timm") if count in _LISTS else None
-    if spec is None or spec.origin is None:
+    synsets = imagenet_synsets(count)
+    if not synsets:
         return ()
-    folder = Path(spec.origin).parent / "data" / "_info"
-    synsets = (folder / _LISTS[count]).read_text(encoding="utf-8").split()
-    lemmas = (folder / "imagenet_synset_to_lemma.txt").read_text(encoding="utf-8").splitlines()
+    lemmas = (_folder() / "imagenet_synset_to_lemma.txt").read_text(encoding="utf-8").splitlines()
     names = dict(csv.reader(lemmas, delimiter="\t"))
     return tuple(names[synset] for synset in synsets)
+
+
+def imagenet_synsets(count: int) -> tuple[str, ...]:
+    """WordNet's numbers of the classes, such as n01440764, as `imagenet_labels` has their names."""
+    if count not in _LISTS or not _folder().is_dir():
+        return ()
+    return tuple((_folder() / _LISTS[count]).read_text(encoding="utf-8").split())
+
+
+def _folder() -> Path:
+    """Where timm's lists are, or would be."""
+    spec = find_spec("timm")
+    package = Path(spec.origin).parent if spec is not None and spec.origin is not None else Path()
+    return package / "data" / "_info"

@@ -44,21 +44,34 @@ def classify_pictures(
         UsageError: ``top_k`` or ``batch_size`` is below 1.
     """
     check_top_k(top_k)
-    head = require(loaded, TASK)
+    results = class_probabilities(loaded, pictures, batch_size=batch_size, on_error=on_error)
     network: Any = loaded.network
-
-    def read(pixels: Tensor) -> list[list[float]]:
-        logits = head(pixels).float()  # (k, K)
-        scores: list[list[float]] = (
-            logits.sigmoid() if network.multi_label else logits.softmax(dim=-1)
-        ).tolist()
-        return scores
-
-    results = see(loaded, pictures, read, batch_size=batch_size, on_error=on_error)
     return [
         Classified(
             picture_name(picture, number),
-            () if scores is None else ranked(network.labels, scores)[:top_k],
+            () if scores is None else ranked(network.labels, scores.tolist())[:top_k],
         )
         for number, (picture, scores) in enumerate(zip(pictures, results, strict=True))
     ]
+
+
+def class_probabilities(
+    loaded: Loaded,
+    pictures: Sequence[Picture],
+    *,
+    batch_size: int | None = None,
+    on_error: OnError | None = None,
+) -> list[Tensor | None]:
+    """The probabilities of all K classes for each picture, (K,) on the CPU, in the network's order.
+
+    Arguments and errors are those of `classify_pictures`; None for what ``on_error`` took.
+    """
+    head = require(loaded, TASK)
+    network: Any = loaded.network
+
+    def read(pixels: Tensor) -> Sequence[Tensor]:
+        logits = head(pixels).float()  # (k, K)
+        scores = logits.sigmoid() if network.multi_label else logits.softmax(dim=-1)
+        return scores.cpu().unbind()
+
+    return see(loaded, pictures, read, batch_size=batch_size, on_error=on_error)

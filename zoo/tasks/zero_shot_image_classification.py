@@ -76,7 +76,7 @@ def prepare_classes(
     given = loaded.preprocessor.template if template is None else template
     templates = [given] if isinstance(given, str) else list(given)
     check_templates(templates)
-    _warn_of_twins(loaded, labels, templates)
+    warn_of_twins(loaded, labels, templates)
     prompts = [each.replace("{}", label) for label in labels for each in templates]
     vectors = embed_texts(loaded, prompts, normalize=True, batch_tokens=batch_tokens)
     means = vectors.unflatten(0, (len(labels), len(templates))).mean(dim=1)  # (K, E)
@@ -157,8 +157,14 @@ def _check_different(labels: Sequence[str]) -> None:
         places[label] = number
 
 
-def _warn_of_twins(loaded: Loaded, labels: Sequence[str], templates: Sequence[str]) -> None:
-    """Warn of labels that are different texts, and the same to the model."""
+def warn_of_twins(loaded: Loaded, labels: Sequence[str], templates: Sequence[str]) -> None:
+    """Warn of labels that are different texts, and the same to the model.
+
+    Args:
+        loaded: Its network is one of `zoo.tasks.two_towers.TwoTowers`.
+        labels: Different texts.
+        templates: Sentences with ``{}``, of which the first is tried.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ZooWarning)  # what is cut is said when it is embedded
         tokens = loaded.preprocessor.text([templates[0].replace("{}", each) for each in labels])

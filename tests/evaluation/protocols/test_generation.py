@@ -7,12 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.decoders import save_decoder
 from tests.evaluation.benchmarks import benchmark, rows
 from tests.marian import load, save_marian, sentences
-from zoo.errors import InputError, PluginError, RegistryError, TaskError
+from zoo.errors import CheckpointError, InputError, PluginError, RegistryError, TaskError
 from zoo.evaluation import Benchmark, evaluate
+from zoo.evaluation.comparing import compare
+from zoo.evaluation.store import save
 from zoo.model import Model
 
 sacrebleu = pytest.importorskip("sacrebleu", reason="the reference, of the extra eval")
@@ -101,7 +104,29 @@ def test_a_sentence_that_matches_nothing_leaves_the_score(model: Model, tmp_path
     translations = [each["translation"] for each in result.details]
     expected = sacrebleu.metrics.CHRF().corpus_score(translations, [[said, "猫"]])
     assert result["chrf"].value == expected.score
-    assert result["chrf"].low is None
+    assert result["chrf"].low == 0  # ours: a draw of the second sentence alone
+    assert result["chrf"].high == pytest.approx(100)
+
+
+def test_two_translators_are_compared_by_the_scores_of_whole_corpora(
+    model: Model, tmp_path: Path
+) -> None:
+    data = rows(tmp_path, [{"source": each, "target": each} for each in SOURCES])
+    runs, translations = [], []
+    for most in (2, 12):
+        found = evaluate(model, made(tmp_path, max_new_tokens=most), data=data)
+        runs.append(save(found, tmp_path / "runs"))
+        translations.append([each["translation"] for each in found.details])
+
+    compared = compare(*runs)
+
+    expected = [
+        sacrebleu.metrics.BLEU(force=True).corpus_score(said, [SOURCES]).score
+        for said in translations
+    ]
+    assert [compared.first, compared.second] == pytest.approx(expected)
+    assert compared.samples == len(SOURCES)
+    assert compared.low <= compared.difference <= compared.high
 
 
 def test_one_sentence_has_no_interval(model: Model, tmp_path: Path) -> None:
@@ -148,3 +173,40 @@ def test_what_is_missing_is_told_before_anything_is_translated(
     monkeypatch.setitem(sys.modules, "sacrebleu", None)
     with pytest.raises(PluginError, match=r"pip install 'zoo\[eval\]'"):
         evaluate(model, made(tmp_path), data=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_beams": "four"}, r"made.yaml:\d+: num_beams is 'four'; expected a number"),
+        ({"num_beams": [4]}, r"made.yaml: num_beams is \[4\]; expected a number"),
+        ({"length_penalty": "long"}, r"length_penalty is 'long'; expected a number"),
+        ({"max_new_tokens": True}, r"max_new_tokens is True; expected a number"),
+        ({"to": 5}, r"to is 5; expected a text"),
+    ],
+)
+def test_settings_of_another_kind_are_told(
+    settings: dict[str, object], message: str, model: Model, tmp_path: Path
+) -> None:
+    with pytest.raises(RegistryError, match=message):
+        evaluate(model, made(tmp_path, **settings), data=tmp_path)
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_a_model_that_computes_no_numbers_is_no_translator(beams: int, tmp_path: Path) -> None:
+    save_marian(tmp_path / "model")
+    model = load(tmp_path / "model")
+    for each in model.network.parameters():
+        each.data.fill_(torch.nan)
+    data = rows(tmp_path, [{"source": each, "target": "a"} for each in SOURCES[:2]])
+
+    with pytest.raises(CheckpointError, match=r"computes what is no number \(NaN\)"):
+        evaluate(model, made(tmp_path, num_beams=beams), data=data, cache=False)
+
+
+def test_a_reference_that_is_no_unicode_can_be_kept(model: Model, tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"source": "a", "target": "b \\ud800"}\n')
+
+    run = save(evaluate(model, made(tmp_path), data=tmp_path), tmp_path / "runs")
+
+    assert run.samples()[0]["references"] == ["b \ud800"]

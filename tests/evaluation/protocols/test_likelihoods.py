@@ -196,7 +196,7 @@ def test_a_template_and_as_many_words_as_classes_are_needed(
     start = "task: text-classification\nfields: {text: text, label: label}\nclasses: [a, b]\n"
     for settings, message in (
         ("{}", "lacks 'context'"),
-        ('{context: "{{ text }}", words: [c]}', "1 words, but there are 2 classes"),
+        ('{context: "{{ text }}", words: [c]}', "1 words, but 2 classes"),
     ):
         benchmark = write_benchmark(tmp_path, f"{start}protocols: {{log-likelihood: {settings}}}\n")
         with pytest.raises(RegistryError, match=message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch.nn import functional as F
 
 from tests.checkpoints import Save, load
 from tests.evaluation.benchmarks import benchmark, rows
-from zoo.errors import InputError, RegistryError, TaskError
+from zoo.errors import CheckpointError, InputError, RegistryError, TaskError
 from zoo.evaluation import Benchmark, Result, evaluate
 
 TEXTS = [
@@ -140,6 +141,23 @@ def test_a_text_with_a_gap_of_its_own_is_counted_as_failed(save: Save, tmp_path:
     ]
 
 
+def test_sentences_of_classes_are_kept_as_any_answer(
+    save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder, _ = save("BertModel")
+    model, asked = load(folder), made(tmp_path, {"embedding": {}})
+    first = evaluate(model, asked, data=data(tmp_path))
+    for each in model.network.parameters():
+        each.data.fill_(torch.nan)  # whatever is asked now has no answer
+
+    assert evaluate(model, asked, data=data(tmp_path)).details == first.details
+    with pytest.raises(
+        CheckpointError, match=r"made: \['music'\]: the model answers with what is no"
+    ):
+        evaluate(model, asked, data=data(tmp_path), cache=False)
+
+
 @pytest.mark.parametrize(
     ("names", "settings"),
     [
@@ -195,7 +213,9 @@ def test_numbers_do_not_depend_on_the_batch(save: Save, tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"protocols": {"nli": {"template": "none"}}}, r":\d+: the template 'none' has no {}"),
+        ({"protocols": {"nli": {"template": 1}}}, r"made.yaml: the template 1 has no {}"),
         ({"classes": []}, r":\d+: .*classes"),
+        ({"classes": ["a", "b", " "]}, r":\d+: classes\[2\] must be a text, came an empty one"),
         ({"protocols": {"nli": {"templates": "{}"}}}, r":\d+: protocols.nli has no setting"),
     ],
 )
@@ -254,3 +274,58 @@ def test_a_template_that_fails_is_told_with_its_line_and_the_rows(
         InputError, match=r"made.yaml:\d+: the template .* fails on .*rows.jsonl:1: 'title' is und"
     ):
         evaluate(load(folder), made(tmp_path, {"cloze": settings}), data=data(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("park", r"made.yaml:\d+: words must be a list of texts, came 'park'"),
+        (3, r"made.yaml: words must be a list of texts, came 3"),
+        ([["park"], "cold", "france"], r"words must be texts; one is \['park'\]"),
+        (["park", "", "france"], r"words must be texts; one is ''"),
+        (["park", "cold"], r"made.yaml:\d+: 2 words, but 3 classes"),
+        (["park", 1, "france"], r"made.yaml: .* reads the word '1' as"),
+    ],
+)
+def test_words_that_are_none_are_told(
+    words: object, message: str, save: Save, tmp_path: Path
+) -> None:
+    folder, _ = save("BertForMaskedLM")
+    settings = {"template": "{{ text }} {{ mask }}", "words": words}
+
+    with pytest.raises(RegistryError, match=message):
+        evaluate(load(folder), made(tmp_path, {"cloze": settings}), data=data(tmp_path))
+
+
+def test_a_text_that_is_no_unicode_fails_alone(save: Save, tmp_path: Path) -> None:
+    folder, _ = save("BertModel")
+    texts = [{"text": "cold", "label": "city"}, {"text": "half \ud800", "label": "music"}]
+
+    result = evaluate(
+        load(folder), made(tmp_path, {"embedding": {}}), data=escaped(tmp_path, texts)
+    )
+
+    assert result.samples == 1
+    assert "the text is no Unicode" in result.failed[0].reason
+
+
+def escaped(folder: Path, values: list[dict[str, str]]) -> Path:
+    """Rows in ASCII: what is half of a pair is no UTF-8."""
+    (folder / "rows.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in values))
+    return folder
+
+
+def test_what_is_no_number_is_told_at_once_and_not_kept(
+    save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder, _ = save("BertForMaskedLM")
+    words = ["park", "cold", "france"]
+    asked = made(tmp_path, {"cloze": {"template": "{{ text }} {{ mask }}", "words": words}})
+    sound, damaged = load(folder), load(folder)
+    for each in damaged.network.parameters():
+        each.data.fill_(torch.nan)
+
+    with pytest.raises(CheckpointError, match=r"rows.jsonl:1: the model answers with what is no"):
+        evaluate(damaged, asked, data=data(tmp_path))
+    assert evaluate(sound, asked, data=data(tmp_path)).samples == len(TEXTS)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.evaluation import seen
+from zoo.errors import RegistryError
 from zoo.evaluation import evaluate
+from zoo.evaluation.benchmark import Placed
 
 # Batches and packed texts add in another order.
 CLOSE = 1e-6
@@ -61,6 +65,37 @@ def test_the_batch_size_changes_no_number(tmp_path: Path) -> None:
     assert one.details == many.details
     assert one.confusion == many.confusion
     assert one.provenance["data"] == many.provenance["data"]
+
+
+def test_sentences_of_classes_are_kept_as_any_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    model, _, _ = seen.save(tmp_path)
+    data = seen.class_folders(tmp_path / "test", [3, 2, 4, 1, 2, 3]).parent
+    first = evaluate(model, seen.classification(), data=data)
+    for each in model.network.parameters():
+        each.data.fill_(torch.nan)  # whatever is asked now has no answer
+
+    assert evaluate(model, seen.classification(), data=data).details == first.details
+
+
+@pytest.mark.parametrize(
+    ("templates", "message"),
+    [
+        ([Placed("a cat", "made.yaml:7")], r"made.yaml:7: the template 'a cat' has no {}"),
+        (Placed("a {}", "made.yaml:7"), r"made.yaml:7: templates of made must be a list"),
+        ([], "templates of made must be a list of one or more"),
+    ],
+)
+def test_templates_that_are_none_are_told_with_their_line(
+    templates: object, message: str, tmp_path: Path
+) -> None:
+    model, _, _ = seen.save(tmp_path)
+    benchmark = replace(seen.classification(), protocols={"zero-shot": {"templates": templates}})
+
+    with pytest.raises(RegistryError, match=message):
+        evaluate(model, benchmark, data=tmp_path)
 
 
 def test_a_picture_that_is_none_is_counted_and_reported(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ class Translations:
         self._options = options
         # How a preprocessor reads includes the settings that its authors generate with.
         chosen = tuple(sorted(options.items()))
-        self.facts = ("translations", 1, chosen, reading(model.preprocessor))
+        self.facts = ("translations", 2, chosen, reading(model.preprocessor))
 
     def ask(self, contents: Sequence[str]) -> Sequence[Answer | Failure]:
         """Translate texts; one that the model cannot read fails alone."""
@@ -35,7 +35,7 @@ class FirstLines:
     def __init__(self, model: Model, *, max_new_tokens: int) -> None:
         self._model = model
         self._most = max_new_tokens
-        self.facts = ("first line", 1, max_new_tokens, reading(model.preprocessor))
+        self.facts = ("first line", 2, max_new_tokens, reading(model.preprocessor))
 
     def ask(self, contents: Sequence[str]) -> Sequence[Answer | Failure]:
         """Continue prompts; one that the model cannot read fails alone."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zoo.errors import InputError
 from zoo.evaluation.instruments.reading import reading
-from zoo.evaluation.instruments.refusals import refused_alone
+from zoo.evaluation.instruments.refusals import decoded_alone, refused_alone
 from zoo.evaluation.pictures import Pictured
 from zoo.evaluation.protocol import Answer, Failure
-from zoo.image import image_preprocessor, picture_name
+from zoo.image import Picture, image_preprocessor
 from zoo.model import Model
 from zoo.tasks.image_feature_extraction import embed_pictures
+from zoo.tasks.seeing import OnError
 from zoo.tasks.two_towers import embed_texts
 
 
@@ -25,17 +25,11 @@ class PictureVectors:
 
     def ask(self, contents: Sequence[Pictured]) -> Sequence[Answer | Failure]:
         """Vectors of pictures; those that cannot be decoded fail."""
-        failures: dict[int, Failure] = {}
 
-        pictures = [each.source for each in contents]
+        def see(pictures: Sequence[Picture], on_error: OnError) -> Sequence[Answer]:
+            return [*embed_pictures(self._model, pictures, normalize=True, on_error=on_error)]
 
-        def failed(number: int, error: InputError) -> None:
-            name = picture_name(pictures[number], number)  # its number in a batch tells nobody
-            failures[number] = Failure(str(error).replace(name, contents[number].name, 1))
-
-        vectors = embed_pictures(self._model, pictures, normalize=True, on_error=failed)
-        rows = vectors if len(vectors) else [None] * len(contents)
-        return [failures.get(n) or row for n, row in enumerate(rows)]
+        return decoded_alone(see, contents)
 
 
 class CaptionVectors:

@@ -20,7 +20,7 @@ class Spec:
     Args:
         target: The `zoo.evaluation.protocol.Measurement`, as ``module:class``.
         tasks: Those of `TASKS` that it measures.
-        needs: The model can do one of these of its own tasks.
+        needs: The model can do one of these of its own tasks; unless given, what is asked itself.
         settings: What a benchmark may set.
         splits: Of the data, that it takes.
         about: How it measures, in one line.
@@ -32,6 +32,10 @@ class Spec:
     about: str
     settings: frozenset[str] = frozenset()
     splits: tuple[str, ...] = ("test",)
+
+    def needed(self, task: str) -> tuple[str, ...]:
+        """Of which of its own tasks a model must do one, where this is asked."""
+        return self.needs or (task,)
 
 
 TASKS = {
@@ -140,11 +144,11 @@ PROTOCOLS = {
         frozenset({"template", "words"}),
     ),
     "own-classes": Spec(
-        f"{_HERE}.own_classes:TextHead",
-        frozenset({"text-classification"}),
-        ("text-classification",),
+        f"{_HERE}.own_classes:own_classes",
+        frozenset({"image-classification", "text-classification"}),
+        (),
         "the most probable of the checkpoint's own classes",
-        frozenset({"labels"}),
+        frozenset({"labels", "order"}),
     ),
     "generation": Spec(
         f"{_HERE}.generation:Translation",

@@ -13,7 +13,7 @@ import torch
 
 from zoo.errors import InputError, RegistryError, TaskError
 from zoo.evaluation.benchmark import Placed
-from zoo.evaluation.classification import classes_of, classified
+from zoo.evaluation.classification import classified, words_of
 from zoo.evaluation.instruments.reading import reading
 from zoo.evaluation.protocol import Answer, Failure, Findings, Question, Sample, Setup
 from zoo.evaluation.samples import Template, text_of
@@ -33,19 +33,13 @@ class Cloze:
 
     def __init__(self, setup: Setup) -> None:
         self._benchmark = setup.benchmark
-        classes = classes_of(setup.benchmark)
-        place = setup.benchmark.file
-        template, words = (setup.settings.get(name) for name in ("template", "words"))
-        if not isinstance(template, Placed) or not isinstance(words, list):
+        template = setup.settings.get("template")
+        if not isinstance(template, Placed) or "words" not in setup.settings:
             raise RegistryError(
-                f"{place}: the cloze takes a template, such as "
+                f"{setup.benchmark.file}: the cloze takes a template, such as "
                 "'{{ text }} It was {{ mask }}.', and words, one for each class"
             )
-        if len(words) != len(classes):
-            raise RegistryError(
-                f"{getattr(words[0], 'place', place) if words else place}: {len(words)} words, but "
-                f"{len(classes)} classes"
-            )
+        words = words_of(setup)
         preprocessor = text_preprocessor(setup.model.preprocessor)
         self._tokenizer, self._room = preprocessor.tokenizer, preprocessor.max_length
         if self._tokenizer.mask_token is None:
@@ -53,8 +47,8 @@ class Cloze:
         tokens = [_single(word, self._tokenizer, setup) for word in words]
         if len(set(tokens)) < len(tokens):
             raise RegistryError(
-                f"{words[0].place}: two of the words {', '.join(words)} are one token of "
-                f"{setup.model.entry.name}"
+                f"{getattr(words[0], 'place', setup.benchmark.file)}: two of the words "
+                f"{', '.join(words)} are one token of {setup.model.entry.name}"
             )
         self._template = Template(template)
         self.instruments = {"gap": Gap(setup.model, words, tokens)}

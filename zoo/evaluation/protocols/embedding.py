@@ -12,11 +12,9 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from zoo.errors import CheckpointError, RegistryError
-from zoo.evaluation.classification import classes_of, classified
-from zoo.evaluation.instruments.vectors import TextVectors
-from zoo.evaluation.protocol import Answer, Findings, Question, Sample, Setup
-from zoo.evaluation.protocols.nli import filled
+from zoo.evaluation.classification import class_questions, classes_of, classified, templates_of
+from zoo.evaluation.instruments.vectors import MeanVectors, TextVectors
+from zoo.evaluation.protocol import Answer, Findings, Instrument, Question, Sample, Setup
 from zoo.evaluation.samples import text_of
 
 
@@ -27,25 +25,15 @@ class Nearest:
 
     def __init__(self, setup: Setup) -> None:
         self._benchmark = setup.benchmark
-        classes = classes_of(setup.benchmark)
-        templates = setup.settings.get("templates", ["{}"])
-        if not isinstance(templates, list) or not templates:
-            raise RegistryError(
-                f"{setup.benchmark.file}: templates of {setup.benchmark.name} must be a list of "
-                f"one or more, came {templates!r:.60}"
-            )
-        sentences = [filled(template, classes) for template in templates]
-        self.instruments = {"text": TextVectors(setup.model)}
-        self.prompts: dict[str, Any] = {"sentences": sentences}
-        # Asked here and not of each sample, which would all have the same questions.
-        each = [F.normalize(setup.model.embed(row).double(), dim=1) for row in sentences]
-        self._vectors = F.normalize(torch.stack(each).mean(dim=0), dim=1)  # (K, C)
-        if not self._vectors.isfinite().all():
-            raise CheckpointError(
-                f"{setup.model.entry.name} embeds the classes of {setup.benchmark.name} as what is "
-                "no number (NaN or infinity); its weights are damaged, or too large for the "
-                "dtype: try --dtype float32"
-            )
+        templates = templates_of(setup, "{}")
+        texts = TextVectors(setup.model)
+        self.instruments: dict[str, Instrument] = {"text": texts, "class": MeanVectors(texts)}
+        self.shared = class_questions("class", classes_of(setup.benchmark), templates)
+        self.prompts: dict[str, Any] = {"sentences": [each.content for each in self.shared]}
+
+    def prepare(self, answers: Sequence[Answer]) -> None:
+        """Each class's vector."""
+        self._vectors = torch.stack([*answers]).double()  # (K, C)
 
     def questions(self, sample: Sample) -> Sequence[Question]:
         """The text's vector."""

@@ -7,14 +7,16 @@ https://arxiv.org/abs/1804.08771
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
 from zoo.errors import InputError, PluginError, RegistryError, TaskError
-from zoo.evaluation.benchmark import Placed
+from zoo.evaluation.benchmark import Benchmark, Placed
 from zoo.evaluation.instruments.generation import FirstLines, Translations
 from zoo.evaluation.protocol import Answer, Findings, Instrument, Question, Sample, Setup
+from zoo.evaluation.resampling import interval
 from zoo.evaluation.result import Metric
 from zoo.evaluation.samples import Template, text_of
 from zoo.tasks import able
@@ -22,7 +24,12 @@ from zoo.tasks import able
 _DRAWS = 1000  # of sacrebleu's bootstrap
 _TOKENIZERS = {"zh": "zh", "ja": "ja-mecab", "ko": "ko-mecab"}
 _MECAB = {"ja-mecab": ("MeCab", "ja"), "ko-mecab": ("mecab_ko", "ko")}
-_OPTIONS = ("to", "num_beams", "length_penalty", "max_new_tokens")
+_OPTIONS = {
+    "to": (str,),
+    "num_beams": (int,),
+    "length_penalty": (int, float),
+    "max_new_tokens": (int,),
+}
 
 
 class Translation:
@@ -39,9 +46,9 @@ class Translation:
         self._tokenize = str(settings.get("tokenize", _tokenizer(setup.benchmark.languages)))
         _require_sacrebleu(self._tokenize)
         options = {
-            name: str(value) if isinstance(value, str) else value
-            for name, value in settings.items()
-            if name in _OPTIONS
+            name: _option(setup.benchmark, name, settings[name], kinds)
+            for name, kinds in _OPTIONS.items()
+            if name in settings
         }
         self._template: Template | None = None
         self.prompts: dict[str, Any] = {}
@@ -57,12 +64,8 @@ class Translation:
                     f"{setup.model.entry.name} does not translate by itself, and "
                     f"{setup.benchmark.name} has no template of a prompt for it"
                 )
-            most = options.get("max_new_tokens", 256)
-            if isinstance(most, bool) or not isinstance(most, int):
-                raise RegistryError(
-                    f"{setup.benchmark.file}: max_new_tokens is {most!r}; expected a number"
-                )
             self._template = Template(template)
+            most = options.get("max_new_tokens", 256)
             instrument = FirstLines(setup.model, max_new_tokens=most)
             self.prompts = {"template": str(template)}
             self._way = "what follows the prompt up to the end of the line, greedily"
@@ -78,7 +81,10 @@ class Translation:
         return [Question("translation", source)]
 
     def fold(self, samples: Sequence[Sample], answers: Sequence[Sequence[Answer]]) -> Findings:
-        """BLEU and chrF over all sentences, and each sentence's chrF."""
+        """BLEU and chrF over all sentences, each sentence's chrF, and what the scores are made of.
+
+        A sentence's statistics are sacrebleu's: lengths, and counts of n-grams.
+        """
         from sacrebleu.metrics.bleu import BLEU
         from sacrebleu.metrics.chrf import CHRF
 
@@ -89,10 +95,10 @@ class Translation:
             [each[n] if n < len(each) else None for each in references]
             for n in range(max(map(len, references)))
         ]
-        bleu, how_bleu = _scored(
+        bleu, how_bleu, bleu_statistics = _scored(
             "bleu", lambda: BLEU(tokenize=self._tokenize, force=True), said, streams
         )
-        chrf, how_chrf = _scored("chrf", CHRF, said, streams)
+        chrf, how_chrf, chrf_statistics = _scored("chrf", CHRF, said, streams)
         self.method = f"{self._way}; BLEU {how_bleu}; chrF {how_chrf}"
         each = CHRF()
         details = [
@@ -101,10 +107,14 @@ class Translation:
                 "references": list(wanted),
                 "translation": text,
                 "chrf": each.sentence_score(text, wanted).score,
+                "bleu_statistics": ngrams,
+                "chrf_statistics": characters,
             }
-            for sample, wanted, text in zip(samples, references, said, strict=True)
+            for sample, wanted, text, ngrams, characters in zip(
+                samples, references, said, bleu_statistics, chrf_statistics, strict=True
+            )
         ]
-        return Findings([bleu, chrf], details)
+        return Findings([_bounded(bleu, details), _bounded(chrf, details)], details)
 
 
 def _scored(
@@ -112,9 +122,10 @@ def _scored(
     make: Callable[[], Any],  # sacrebleu's metrics ship no types
     said: Sequence[str],
     streams: Sequence[Sequence[str | None]],
-) -> tuple[Metric, str]:
-    """A score over all sentences with sacrebleu's interval, and its signature."""
+) -> tuple[Metric, str, list[list[int]]]:
+    """A score over all sentences with sacrebleu's interval, its signature, and its statistics."""
     scorer = make()
+    statistics = [[*map(int, each)] for each in scorer._extract_corpus_statistics(said, streams)]
     if len(said) > 1:
         try:
             score = scorer.corpus_score(said, streams, n_bootstrap=_DRAWS)
@@ -123,11 +134,31 @@ def _scored(
             scorer = make()
         else:
             mean, half = float(score._mean), float(score._ci)
-            return Metric(name, float(score.score), None, mean - half, mean + half), str(
-                scorer.get_signature()
-            )
+            metric = Metric(name, float(score.score), None, mean - half, mean + half)
+            return metric, str(scorer.get_signature()), statistics
     score = scorer.corpus_score(said, streams)
-    return Metric(name, float(score.score)), str(scorer.get_signature())
+    return Metric(name, float(score.score)), str(scorer.get_signature()), statistics
+
+
+def _option(benchmark: Benchmark, name: str, value: Any, kinds: tuple[type, ...]) -> Any:  # noqa: ANN401 (a setting)
+    """A setting of the search, if it is what it must be.
+
+    Raises:
+        RegistryError: It is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        expected = "a text" if str in kinds else "a number"
+        place = getattr(value, "place", benchmark.file)
+        raise RegistryError(f"{place}: {name} is {value!r:.40}; expected {expected}")
+    return str(value) if isinstance(value, str) else value
+
+
+def _bounded(metric: Metric, details: Sequence[Mapping[str, Any]]) -> Metric:
+    """With an interval, where sacrebleu has given none."""
+    if metric.low is not None:
+        return metric
+    low, high = interval(metric.name, details)
+    return replace(metric, low=low, high=high)
 
 
 def _references(sample: Sample) -> list[str]:

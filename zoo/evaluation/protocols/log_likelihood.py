@@ -12,6 +12,7 @@ from typing import Any
 
 from zoo.errors import InputError, RegistryError
 from zoo.evaluation.benchmark import Placed
+from zoo.evaluation.classification import words_of
 from zoo.evaluation.instruments.likelihood import continuation_likelihoods
 from zoo.evaluation.protocol import Answer, Findings, Instrument, Question, Sample, Setup
 from zoo.evaluation.result import Metric
@@ -41,7 +42,12 @@ class LogLikelihood:
         self.instruments: Mapping[str, Instrument] = {"choices": self.instrument(setup.model)}
         self._benchmark = setup.benchmark
         settings = setup.settings
-        self._delimiter = str(settings.get("delimiter", DELIMITER))
+        delimiter = settings.get("delimiter", DELIMITER)
+        if not isinstance(delimiter, str):
+            raise RegistryError(
+                f"{setup.benchmark.file}: the delimiter is {delimiter!r:.40}; expected a text"
+            )
+        self._delimiter = str(delimiter)
         self._template: Template | None = None
         self._words: list[str] = []
         self.prompts: Mapping[str, Any] = {"delimiter": self._delimiter}
@@ -53,12 +59,7 @@ class LogLikelihood:
                     "for what the classes' words follow"
                 )
             self._template = Template(context)
-            self._words = [str(word) for word in settings.get("words", setup.benchmark.classes)]
-            if len(self._words) != len(setup.benchmark.classes):
-                raise RegistryError(
-                    f"{setup.benchmark.file}: protocols.log-likelihood has {len(self._words)} "
-                    f"words, but there are {len(setup.benchmark.classes)} classes"
-                )
+            self._words = [str(word) for word in words_of(setup)]
             self.prompts = {**self.prompts, "context": str(context), "words": self._words}
 
     def instrument(self, model: Model) -> Instrument:

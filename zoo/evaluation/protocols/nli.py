@@ -12,8 +12,7 @@ from typing import Any
 
 import torch
 
-from zoo.errors import RegistryError
-from zoo.evaluation.classification import classes_of, classified
+from zoo.evaluation.classification import classes_of, classified, filled
 from zoo.evaluation.instruments.judging import Entailment
 from zoo.evaluation.protocol import Answer, Findings, Question, Sample, Setup
 from zoo.evaluation.samples import text_of
@@ -29,7 +28,7 @@ class Inference:
         entailment_and_contradiction(setup.model)  # before any data is read
         self._benchmark = setup.benchmark
         template = setup.settings.get("template", TEMPLATE)
-        self._hypotheses = filled(template, classes_of(setup.benchmark))
+        self._hypotheses = filled(template, classes_of(setup.benchmark), file=setup.benchmark.file)
         self.instruments = {"entailment": Entailment(setup.model)}
         self.prompts: dict[str, Any] = {"hypotheses": self._hypotheses}
 
@@ -42,15 +41,3 @@ class Inference:
         """Accuracy and its kin."""
         scores = [torch.tensor(row).softmax(dim=0).tolist() for row in answers]
         return classified(samples, self._benchmark, scores, shown="text")
-
-
-def filled(template: str, classes: Sequence[str]) -> list[str]:
-    """A template with each class in the place of its ``{}``.
-
-    Raises:
-        RegistryError: It has none; the message names its file and line.
-    """
-    if not isinstance(template, str) or "{}" not in template:
-        place = getattr(template, "place", "template")
-        raise RegistryError(f"{place}: the template {template!r:.60} has no {{}} for the class")
-    return [template.replace("{}", each) for each in classes]

@@ -14,6 +14,7 @@ from typing import Any
 from zoo.evaluation.instruments.pseudo_likelihood import RollingPseudoLikelihood
 from zoo.evaluation.protocol import Answer, Findings, Question, Sample, Setup
 from zoo.evaluation.protocols.pseudo_choice import masking, within_word
+from zoo.evaluation.resampling import interval
 from zoo.evaluation.result import Metric
 from zoo.evaluation.samples import text_of
 from zoo.evaluation.statistics import exponential
@@ -43,10 +44,11 @@ class PseudoPerplexity:
         ]
         total = math.fsum(each["pseudo_log_likelihood"] for each in details)
         tokens = sum(each["tokens"] for each in details)
-        return Findings(
-            [
-                Metric("pseudo_perplexity", exponential(-total / tokens)),
-                Metric("pseudo_log_likelihood_per_token", total / tokens),
-            ],
-            details,
-        )
+        values = {
+            "pseudo_perplexity": exponential(-total / tokens),
+            "pseudo_log_likelihood_per_token": total / tokens,
+        }
+        metrics = [
+            Metric(name, value, None, *interval(name, details)) for name, value in values.items()
+        ]
+        return Findings(metrics, details)

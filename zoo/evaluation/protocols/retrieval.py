@@ -54,14 +54,18 @@ class Retrieval:
             for name, ranks in (("image_retrieval", by_text), ("text_retrieval", by_picture))
             for k in _NEAREST
         ]
+        ranks_of: list[list[int]] = [[] for _ in samples]
+        for owner, rank in zip(owners.tolist(), by_text, strict=True):
+            ranks_of[owner].append(rank + 1)
         details = [
             {
                 "picture": picture_of(sample).name,
                 "captions": _captions(sample),
                 "nearest_own_caption": rank + 1,
+                "picture_ranks": ranks,
                 "score": float(rank == 0),
             }
-            for sample, rank in zip(samples, by_picture, strict=True)
+            for sample, rank, ranks in zip(samples, by_picture, ranks_of, strict=True)
         ]
         return Findings(metrics, details)
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from zoo.evaluation.instruments.likelihood import TextLikelihoods
 from zoo.evaluation.protocol import Answer, Findings, Instrument, Question, Sample, Setup
+from zoo.evaluation.resampling import interval
 from zoo.evaluation.result import Metric
 from zoo.evaluation.samples import text_of
 from zoo.evaluation.statistics import exponential
@@ -48,11 +49,13 @@ class Rolling:
         counts = {
             name: sum(each[name] for each in details) for name in ("words", "bytes", "tokens")
         }
+        values = {
+            "word_perplexity": exponential(-total / counts["words"]),
+            "byte_perplexity": exponential(-total / counts["bytes"]),
+            "bits_per_byte": -total / counts["bytes"] / math.log(2),
+            "token_perplexity": exponential(-total / counts["tokens"]),
+        }
         metrics = [
-            Metric("word_perplexity", exponential(-total / counts["words"])),
-            Metric("byte_perplexity", exponential(-total / counts["bytes"])),
-            Metric("bits_per_byte", -total / counts["bytes"] / math.log(2)),
-            Metric("token_perplexity", exponential(-total / counts["tokens"])),
-            Metric("tokens", counts["tokens"]),
+            Metric(name, value, None, *interval(name, details)) for name, value in values.items()
         ]
-        return Findings(metrics, details)
+        return Findings([*metrics, Metric("tokens", counts["tokens"])], details)

@@ -12,11 +12,12 @@ from typing import Any
 
 import torch
 
-from zoo.evaluation.classification import classes_of, judged
-from zoo.evaluation.instruments.towers import PictureVectors
+from zoo.evaluation.classification import class_questions, classes_of, judged, templates_of
+from zoo.evaluation.instruments.towers import CaptionVectors, PictureVectors
+from zoo.evaluation.instruments.vectors import MeanVectors
 from zoo.evaluation.protocol import Answer, Findings, Instrument, Question, Sample, Setup
 from zoo.evaluation.samples import label_of, picture_of
-from zoo.tasks.zero_shot_image_classification import prepare_classes
+from zoo.tasks.zero_shot_image_classification import warn_of_twins
 
 
 class ZeroShot:
@@ -29,16 +30,22 @@ class ZeroShot:
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
         self._classes = classes_of(setup.benchmark)
-        templates = setup.settings.get("templates") or [setup.model.preprocessor.template]
-        self._templates = [str(each) for each in templates]
-        self.method = f"zero-shot, {len(self._templates)} templates a class"
-        if len(self._templates) == 1:
-            self.method = f"zero-shot, template {self._templates[0]!r}"
-        self.instruments: dict[str, Instrument] = {"picture": PictureVectors(setup.model)}
-        self.prompts: dict[str, Any] = {
-            "templates": self._templates,
-            "classes": list(self._classes),
+        templates = templates_of(setup, setup.model.preprocessor.template)
+        self.method = f"zero-shot, {len(templates)} templates a class"
+        if len(templates) == 1:
+            self.method = f"zero-shot, template {templates[0]!r}"
+        self.instruments: dict[str, Instrument] = {
+            "picture": PictureVectors(setup.model),
+            "class": MeanVectors(CaptionVectors(setup.model)),
         }
+        self.shared = class_questions("class", self._classes, templates)
+        self.prompts: dict[str, Any] = {"templates": templates, "classes": list(self._classes)}
+        # Two classes of ImageNet have the name of another one, and always tie with it.
+        warn_of_twins(setup.model, list(dict.fromkeys(self._classes)), templates)
+
+    def prepare(self, answers: Sequence[Answer]) -> None:
+        """Each class's vector."""
+        self._vectors = torch.stack([*answers])  # (K, E)
 
     def questions(self, sample: Sample) -> Sequence[Question]:
         """The picture's vector."""
@@ -47,12 +54,8 @@ class ZeroShot:
 
     def fold(self, samples: Sequence[Sample], answers: Sequence[Sequence[Answer]]) -> Findings:
         """Accuracies."""
-        # Two classes of ImageNet have the name of another one, and always tie with it.
-        names = list(dict.fromkeys(self._classes))
-        prepared = prepare_classes(self._setup.model, names, template=self._templates)
-        columns = [names.index(each) for each in self._classes]
         vectors = torch.stack([vector for [vector] in answers])  # (n, E)
-        scores = vectors @ prepared.vectors.cpu().float()[columns].T  # (n, K)
+        scores = vectors @ self._vectors.T  # (n, K)
         best = scores.topk(min(5, scores.size(1)), dim=1).indices.tolist()
         predicted = scores.argmax(dim=1).tolist()
         labels = [label_of(each, self._setup.benchmark, self._classes) for each in samples]
