@@ -114,7 +114,8 @@ class Findings:
     Args:
         metrics: The numbers.
         details: For each sample, in order, what is to be kept of it: JSON objects. ``score``, if
-            there is one, is what the headline metric is the mean of.
+            there is one, is what the headline metric is the mean of, unless it is one of
+            `zoo.evaluation.resampling.POOLED`, which says what that is made of.
         confusion: For classes.
     """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -186,7 +187,7 @@ def test_what_is_missing_is_told_before_anything_is_translated(
     ],
 )
 def test_settings_of_another_kind_are_told(
-    settings: dict[str, object], message: str, model: Model, tmp_path: Path
+    settings: dict[str, Any], message: str, model: Model, tmp_path: Path
 ) -> None:
     with pytest.raises(RegistryError, match=message):
         evaluate(model, made(tmp_path, **settings), data=tmp_path)
