@@ -63,6 +63,7 @@ def show(
         "license": benchmark.license,
         "languages": ", ".join(benchmark.languages),
         "paper": benchmark.paper,
+        "reported as": ", ".join(benchmark.reported_as),
         "classes": _few(benchmark.classes),
         "defined in": benchmark.file,
     }

@@ -236,7 +236,12 @@ class _Work:
         kept = None if self.folder is None else save(result, self.folder)
         checks: list[Check] = []
         if self.check:
-            checks = check(result, pair.entry.reported, tolerance=self.tolerance)
+            checks = check(
+                result,
+                pair.entry.reported,
+                reported_as=pair.benchmark.reported_as,
+                tolerance=self.tolerance,
+            )
         if self.json:
             output.emit(output.to_json(_plain(result, kept, checks)))
         else:

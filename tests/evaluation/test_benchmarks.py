@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import zoo
 from zoo.evaluation import Benchmark, benchmarks
 from zoo.evaluation.protocols import PROTOCOLS
 
@@ -27,3 +28,11 @@ def test_classes_have_as_many_words_as_there_are(benchmark: Benchmark) -> None:
     assert len(set(benchmark.classes)) == len(benchmark.classes)
     words = benchmark.protocols.get("cloze", {}).get("words", benchmark.classes)
     assert len(words) == len(benchmark.classes)
+
+
+def test_what_our_registry_reports_on_imagenet_is_held_against_it() -> None:
+    reported = {row.benchmark for entry in zoo.list_models() for row in entry.reported}
+    for name in ("imagenet-1k", "pets"):
+        names = benchmarks()[name].reported_as
+        assert names
+        assert {*names} <= reported

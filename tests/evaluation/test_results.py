@@ -132,6 +132,8 @@ def test_only_rows_of_the_same_benchmark_and_metric_are_checked() -> None:
     ]
 
     assert check(result(), others) == []
+    (found,) = check(result(), others, reported_as=["SST-5"], tolerance=1)
+    assert found.reported is others[0]
     (found,) = check(result(), [*others, row(60, "%")], tolerance=10)
     assert found.difference == pytest.approx(6.6667, abs=1e-4)
     assert found.passed

@@ -140,6 +140,7 @@ class Benchmark:
         license: Of the data.
         paper: Its URL.
         languages: Of the texts.
+        reported_as: Names under which results on it are published, beside its own.
         file: Where this was read.
     """
 
@@ -156,6 +157,7 @@ class Benchmark:
     license: str = ""
     paper: str = ""
     languages: tuple[str, ...] = ()
+    reported_as: tuple[str, ...] = ()
     file: str = field(default="", compare=False)
 
 
@@ -189,6 +191,7 @@ def read_benchmark(path: Path) -> Benchmark:
         license=values.get("license", ""),
         paper=values.get("paper", ""),
         languages=tuple(values.get("languages", ())),
+        reported_as=tuple(values.get("reported_as", ())),
         file=str(path),
     )
 
@@ -315,6 +318,7 @@ _DOCUMENT = Record(
         "license": Field(Text(), "Of the data."),
         "paper": Field(Text(r"https?://[!-~]+", "a URL, https://…"), "URL of the paper."),
         "languages": Field(ListOf(Text()), "Of the texts."),
+        "reported_as": Field(ListOf(Text(), 1), "Names under which results are published."),
         "data": Field(
             TableOf(_SOURCE, Text(r"test|train", "test or train")), "The splits.", required=True
         ),

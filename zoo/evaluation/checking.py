@@ -25,6 +25,7 @@ _SAME = {
     "accuracytop1": "acc",
     "top1accuracy": "acc",
     "accuracynorm": "accnorm",
+    "lengthnormalisedaccuracy": "accnorm",
     "normalizedaccuracy": "accnorm",
     "top5": "acc5",
     "accuracytop5": "acc5",
@@ -64,20 +65,26 @@ class Check:
 
 
 def check(
-    result: Result, reported: Sequence[Reported], *, tolerance: float | None = None
+    result: Result,
+    reported: Sequence[Reported],
+    *,
+    reported_as: Sequence[str] = (),
+    tolerance: float | None = None,
 ) -> list[Check]:
     """Compare each reported row of the result's benchmark and of a metric that it has.
 
     Args:
         result: Of the whole benchmark.
         reported: An entry's.
+        reported_as: Further names of the benchmark.
         tolerance: In the unit of each row; instead of the row's own, or the default.
     """
     metrics = {_metric(each.name): each for each in result.metrics}
+    names = {_letters(each) for each in (result.benchmark, *reported_as)}
     return [
         _compared(metrics[_metric(row.metric)], row, tolerance)
         for row in reported
-        if _letters(row.benchmark) == _letters(result.benchmark) and _metric(row.metric) in metrics
+        if _letters(row.benchmark) in names and _metric(row.metric) in metrics
     ]
 
 
