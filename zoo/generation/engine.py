@@ -222,7 +222,8 @@ class _Run(Generic[S]):
                 for share, row in zip(shares, rows, strict=True)
             ]
         else:
-            tokens = scores.argmax(-1).tolist()
+            # On a CPU argmax takes five times as long, for the same tokens.
+            tokens = scores.max(-1).indices.tolist()
         reports = self._reports(logits, tokens)
         return [
             Step(row.prompt, row.sequence, token, self._append(row, token), *report)

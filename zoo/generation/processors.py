@@ -20,6 +20,9 @@ History = Sequence[Sequence[int]]
 
 Processor = Callable[[Tensor, History], Tensor]
 
+# Tokens of which `highest` takes the maximum first.
+_BLOCK = 128
+
 
 def processors(settings: Settings) -> list[Processor]:
     """The rules that settings ask for, without those that would change nothing."""
@@ -56,6 +59,26 @@ def check_choice(scores: Tensor) -> None:
             "bad words and no_repeat_ngram together forbid every token that could come next; "
             "give fewer of them, or a smaller max_new_tokens"
         )
+
+
+def highest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Find the best ``count`` tokens of each row: (R, V) -> (R, count) scores and tokens.
+
+    What `torch.topk` returns, several times as fast on a CPU. The best are looked for in the
+    ``count`` blocks of tokens whose maxima are highest: no other block can hold one of them.
+    """
+    V = scores.size(-1)
+    N = V // _BLOCK
+    if count >= N:
+        best = scores.topk(count)
+        return best.values, best.indices
+    blocks = scores[:, : N * _BLOCK].unflatten(1, (N, _BLOCK))
+    chosen = blocks.amax(-1).topk(count, sorted=False).indices.unsqueeze(-1)  # (R, count, 1)
+    tokens = (chosen * _BLOCK + torch.arange(_BLOCK, device=scores.device)).flatten(1)
+    rest = torch.arange(N * _BLOCK, V, device=scores.device).expand(len(scores), -1)
+    tokens = torch.cat((tokens, rest), 1)
+    best = scores.gather(1, tokens).topk(count)
+    return best.values, tokens.gather(1, best.indices)
 
 
 def repetition_penalty(penalty: float) -> Processor:
@@ -115,7 +138,7 @@ def top_k(count: int) -> Processor:
     """
 
     def apply(scores: Tensor, _: History) -> Tensor:
-        least = scores.topk(min(count, scores.size(-1))).values[:, -1:]
+        least = highest(scores, min(count, scores.size(-1)))[0][:, -1:]
         return scores.masked_fill(scores < least, -math.inf)
 
     return apply
