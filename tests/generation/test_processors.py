@@ -39,6 +39,7 @@ NAMES = {
 def ours(scores: torch.Tensor, history: torch.Tensor, options: dict[str, Any]) -> torch.Tensor:
     renamed = {NAMES.get(name, name): value for name, value in options.items()}
     renamed["bad_words"] = tuple(tuple(word) for word in renamed.get("bad_words", ()))
+    scores = scores.clone()  # rules write over what they are given
     for rule in processors(Settings(**renamed)):
         scores = rule(scores, history.tolist())
     return scores

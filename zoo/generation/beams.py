@@ -133,11 +133,13 @@ def search(
     logits, state = decoder.prefill(prompts, room=room)  # (P, V)
     state.expand(count)
     logits = logits.repeat_interleave(count, 0)  # (P · beams, V)
+    size = max(1, _RANKED // count) if logits.device.type == "cpu" else len(prompts)
+    # One place for the scores of all parts and steps: fresh memory takes longer than what fills it.
+    scratch = logits.new_empty((size * count, logits.size(-1)), dtype=torch.float32)
     while True:
-        size = max(1, _RANKED // count) if logits.device.type == "cpu" else len(active)
         parts = [
-            _rank(logits[start * count :][: size * count], active[start : start + size], rules)
-            for start in range(0, len(active), size)
+            _rank(part, active[n * size : (n + 1) * size], rules, scratch[: len(part)])
+            for n, part in enumerate(logits.split(size * count))
         ]
         scores, beams, tokens = (torch.cat(each).tolist() for each in zip(*parts, strict=True))
         parents = [
@@ -160,7 +162,7 @@ def search(
 
 
 def _rank(
-    logits: Tensor, searches: Sequence[_Search], rules: Sequence[Processor]
+    logits: Tensor, searches: Sequence[_Search], rules: Sequence[Processor], scratch: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Find the best continuations of each prompt, best first.
 
@@ -170,18 +172,17 @@ def _rank(
         logits: Of all beams, (P · beams, V).
         searches: The prompts'.
         rules: Applied to the log-probabilities.
+        scratch: Memory for these, (P · beams, V).
 
     Returns:
         Sums of log-probabilities, the beam that each continues, and the token: (P, K) each.
     """
     settings = searches[0].settings
     count, V = settings.num_beams, logits.size(-1)
-    scores = logits.float().log_softmax(-1)
+    scores = torch.log_softmax(logits, -1, dtype=torch.float32, out=scratch)
     history = [beam for each in searches for beam in each.beams]
     for rule in rules:
         scores = rule(scores, history)
-    if rules:
-        check_choice(scores.view(len(searches), -1))  # one beam may end where others go on
     if settings.forced_end is not None:
         last = [
             number * count + beam
@@ -196,5 +197,7 @@ def _rank(
     running = torch.tensor([each.scores for each in searches], device=scores.device)
     sums = values.unflatten(0, (-1, count)) + running.unsqueeze(-1)  # (P, beams, K)
     best, places = sums.flatten(1).topk(min(kept, count * V))  # (P, K)
+    if rules:
+        check_choice(best)  # one beam may end where others go on
     tokens = tokens.unflatten(0, (-1, count)).flatten(1).gather(1, places)
     return best, places // sums.size(-1), tokens
