@@ -16,8 +16,8 @@ from zoo.tasks.streaming import Streamed
 from zoo.text import TextStream
 
 # Rows at once, by default. A step reads all weights whatever it computes, and what a row remembers
-# is small: sources are short, answers too. On one thread 64 sentences of Marian's size take 0.55
-# times as long as 16 by 16, greedily or with four beams.
+# is small: sources are short, answers too. On one thread 64 sentences of Marian's size took 0.55
+# times as long as 16 rows at once, 32 sentences with four beams 0.53 (24 tokens, one round).
 _SLOTS = 64
 
 
