@@ -2,7 +2,7 @@
 
 OPUS-MT's size with random weights (6 + 6 layers of width 512, 58,101 tokens), sentences of 15 to 50
 random tokens, 32 new tokens each, in float32: greedily and with four beams, one sentence at a time
-and 16 at once. The tokens are compared. ``python -m benchmarks.translate``
+and 16 and 64 at once. The tokens are compared. ``python -m benchmarks.translate``
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def main(new: int, rounds: int) -> None:
         folder = marian(Path(name))
         converted(folder)
         for beams in (1, 4):
-            for batch in (1, 16):
+            for batch in (1, 16, 64):
                 contest = Contest(folder, batch, beams, new)
                 peers = {
                     "transformers": contest.transformers,

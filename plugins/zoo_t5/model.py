@@ -200,9 +200,7 @@ class DecoderBlock(nn.Module):
     ) -> Tensor:
         """(B, T, C) -> (B, T, C), pre-norm."""
         x = x + self.attention(self.attention_norm(x), bias=bias, cache=cache)
-        asked = self.cross_attention_norm(x)
-        asked = asked.view(source[0].size(0), -1, x.size(2))  # all rows of a prompt, side by side
-        x = x + self.cross_attention(asked, source, bias=source_mask).view_as(x)
+        x = x + self.cross_attention(self.cross_attention_norm(x), source, bias=source_mask)
         return x + self.feed_forward(self.feed_forward_norm(x))
 
 
@@ -244,7 +242,8 @@ class Decoder(nn.Module):
         sources: Sequence[KeysValues],
         *,
         positions: Tensor,
-        length: int,
+        keys: Tensor,
+        mask: Tensor | None,
         source_mask: Tensor | None = None,
         caches: Sequence[Cache] | None = None,
     ) -> Tensor:
@@ -254,13 +253,12 @@ class Decoder(nn.Module):
             x: Target tokens; those that the caches do not hold yet.
             sources: Keys and values of the source for each block, from `sources`.
             positions: Where the tokens stand, (T,), or (B, T) where rows differ.
-            length: Of the longest row, with these tokens.
+            keys: Where those stand that they may look at, (S,).
+            mask: True where they may, broadcast to (B, H, T, S); None for everywhere.
             source_mask: True where the source has a token, (B, 1, 1, S).
             caches: Keys and values of earlier target tokens for each block.
         """
-        keys = torch.arange(length, device=x.device)
-        past = (keys <= positions.unsqueeze(-1)).view(-1, 1, x.size(1), length)
-        bias = _hidden(self.bias(positions, keys), past)
+        bias = _hidden(self.bias(positions, keys), mask)
         for number, block in enumerate(self.blocks):
             x = block(x, bias, sources[number], source_mask, caches[number] if caches else None)
         return self.norm(x)
@@ -285,12 +283,13 @@ class T5(nn.Module):
         ``mask`` is True where the source has a token, (B, 1, 1, S).
         """
         context = self.encoder(self.token(source), mask=mask)
-        T = target.size(1)
+        positions = torch.arange(target.size(1), device=target.device)
         y = self.decoder(
             self.token(target),
             self.decoder.sources(context),
-            positions=torch.arange(T, device=target.device),
-            length=T,
+            positions=positions,
+            keys=positions,
+            mask=positions <= positions.unsqueeze(1),
             source_mask=mask,
         )
         return self.head(y * self.scale)
@@ -316,16 +315,18 @@ class T5(nn.Module):
 
     def decode(self, tokens: Tensor, state: SourceState) -> Tensor:
         """Append a token to each row, (R,), and return the logits of the next: (R, V)."""
-        positions, _ = state.past.extend(1)  # the bias hides what the mask would
+        positions, mask = state.past.extend(1)
+        P = state.sources[0][0].size(0)
         y = self.decoder(
-            self.token(tokens.unsqueeze(1)),  # (R, 1, C)
+            self.token(tokens.view(P, -1)),  # (P, R/P, C): all rows of a prompt, side by side
             state.sources,
             positions=positions,
-            length=max(state.past.lengths),
+            keys=state.past.key_positions,
+            mask=mask,
             source_mask=state.mask,
             caches=state.past.layers,
         )
-        return self.head(y.squeeze(1) * self.scale)
+        return self.head(y.flatten(0, 1) * self.scale)
 
 
 def _hidden(bias: Tensor, mask: Tensor | None) -> Tensor:

@@ -134,9 +134,7 @@ class DecoderBlock(nn.Module):
     ) -> Tensor:
         """(B, T, C) -> (B, T, C), post-norm."""
         x = self.attention_norm(x + self.attention(x, mask=mask, causal=True, cache=cache))
-        asked = x.view(source[0].size(0), -1, x.size(2))  # all rows of a prompt, side by side
-        answer = self.cross_attention(asked, source, mask=source_mask).view_as(x)
-        x = self.cross_attention_norm(x + answer)
+        x = self.cross_attention_norm(x + self.cross_attention(x, source, mask=source_mask))
         return self.feed_forward_norm(x + self.feed_forward(x))
 
 
@@ -187,7 +185,7 @@ class Decoder(nn.Module):
             x: Target tokens; those that the caches do not hold yet.
             sources: Keys and values of the source for each block, from `sources`.
             source_mask: True where the source has a token, (B, 1, 1, S).
-            mask: True where a target token may look, if causality is not enough, (B, 1, 1, T).
+            mask: True where a target token may look, if causality is not enough; see `KVCache`.
             caches: Keys and values of earlier target tokens for each block.
         """
         for number, block in enumerate(self.blocks):

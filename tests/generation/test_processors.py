@@ -9,7 +9,7 @@ import pytest
 import torch
 import transformers
 
-from zoo.generation.processors import processors
+from zoo.generation.processors import highest, processors
 from zoo.generation.settings import Settings
 
 DRAWING: list[dict[str, Any]] = [
@@ -39,6 +39,7 @@ NAMES = {
 def ours(scores: torch.Tensor, history: torch.Tensor, options: dict[str, Any]) -> torch.Tensor:
     renamed = {NAMES.get(name, name): value for name, value in options.items()}
     renamed["bad_words"] = tuple(tuple(word) for word in renamed.get("bad_words", ()))
+    scores = scores.clone()  # rules write over what they are given
     for rule in processors(Settings(**renamed)):
         scores = rule(scores, history.tolist())
     return scores
@@ -107,3 +108,19 @@ def test_a_rule_leaves_the_scores_it_was_given() -> None:
     ours(scores, torch.tensor([[1, 2, 1], [3, 4, 3]]), {"no_repeat_ngram_size": 2})
 
     assert torch.equal(scores, before)
+
+
+@pytest.mark.parametrize("vocabulary", [5, 128, 600, 1000, 1024])
+@pytest.mark.parametrize("count", [1, 4])
+def test_the_highest_are_those_of_topk(vocabulary: int, count: int) -> None:
+    # 1000 tokens are 7 blocks of 128 and a rest; a block is forbidden, as is most of a row.
+    scores = torch.randn(6, vocabulary, generator=torch.Generator().manual_seed(0))
+    scores[:, 256:384] = float("-inf")
+    scores[5, 3:] = float("-inf")
+    expected = scores.topk(count)
+
+    values, tokens = highest(scores, count)
+
+    torch.testing.assert_close(values, expected.values, rtol=0, atol=0)
+    torch.testing.assert_close(scores.gather(1, tokens), values, rtol=0, atol=0)
+    assert all(len(set(row)) == count for row in tokens.tolist())

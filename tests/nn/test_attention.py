@@ -89,6 +89,31 @@ def torch_twin(attention: Attention, width: int, heads: int) -> torch.nn.Multihe
     return twin
 
 
+@pytest.mark.parametrize("kv_heads", [4, 2])
+@pytest.mark.parametrize("T", [1, 5])
+def test_rows_that_share_keys_equal_rows_with_copies_of_them(T: int, kv_heads: int) -> None:
+    _, k, v = queries_keys_values(T, 7, kv_heads=kv_heads)
+    q = torch.randn(6, 4, T, 6)  # three rows a pair of keys and values
+    mask = torch.rand(2, 1, 3 * T, 7) > 0.3
+    mask[..., 0] = True
+    copies = (each.repeat_interleave(3, 0) for each in (k, v))
+
+    shared = attend(q, k, v, mask=mask)
+
+    torch.testing.assert_close(shared, attend(q, *copies, mask=mask.view(6, 1, T, 7)))
+
+
+def test_rows_that_share_keys_ask_one_token_at_a_time_if_causal() -> None:
+    q, k, v = queries_keys_values(5, 7)
+
+    with pytest.raises(ValueError, match="ask 1 token at a time, not 5, to be causal"):
+        attend(q.repeat(3, 1, 1, 1), k, v, causal=True)
+    torch.testing.assert_close(
+        attend(q.repeat_interleave(3, 0)[:, :, :1], k, v, causal=True)[::3],
+        attend(q[:, :, :1], k, v),
+    )
+
+
 def test_self_attention_equals_torchs() -> None:
     torch.manual_seed(0)
     attention = Attention(width=24, heads=4)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import Tensor
@@ -27,9 +29,16 @@ def grow(cache: KVCache, T: int = 1) -> None:
 
 
 def pasts(cache: KVCache) -> list[Tensor]:
-    """What each row holds, over both layers."""
-    layers = [torch.stack((layer.keys, layer.values)) for layer in cache.layers]
-    return [torch.stack(layers)[:, :, row, :, :n] for row, n in enumerate(cache.lengths)]
+    """What each row may attend to, over both layers: a copy of the cache takes another token."""
+    cache = copy.deepcopy(cache)
+    _, mask = cache.extend(1)
+    new = torch.zeros(len(cache.lengths), H, 1, D)
+    kept = torch.stack([torch.stack(layer.append(new, new)) for layer in cache.layers])
+    P, S = kept.size(2), kept.size(4)
+    seen = torch.ones(P, 1, S, dtype=torch.bool) if mask is None else mask[:, 0]  # (P, n, S)
+    rows = [kept[:, :, p, :, row] for p, prompt in enumerate(seen) for row in prompt]
+    assert [row.size(-2) for row in rows] == cache.lengths
+    return [row[..., :-1, :] for row in rows]  # without that token
 
 
 def same(ours: list[Tensor], expected: list[Tensor]) -> None:
@@ -89,16 +98,65 @@ def test_copies_stand_next_to_each_other_and_leave_together() -> None:
     same(pasts(cache), [three, three, one, one])
 
 
-def test_rows_go_on_from_each_others_past() -> None:
-    cache = filled([4, 2])
+@pytest.mark.parametrize("lengths", [[3, 3], [4, 2]])
+def test_rows_go_on_from_each_others_past(lengths: list[int]) -> None:
+    cache = filled(lengths)
     cache.expand(3)
-    grow(cache)
-    before = pasts(cache)
-    rows = [1, 0, 1, 3, 5, 4]
+    for rows in ([1, 0, 1, 3, 5, 4], [0, 0, 0, 5, 5, 3], [2, 1, 0, 3, 3, 3]):
+        grow(cache)
+        before = pasts(cache)
 
-    cache.reorder(torch.tensor(rows))
+        cache.reorder(torch.tensor(rows))
 
-    same(pasts(cache), [before[row] for row in rows])
+        same(pasts(cache), [before[row] for row in rows])
+
+
+@pytest.mark.parametrize("lengths", [[3, 3], [4, 2]])
+def test_rows_of_a_prompt_share_its_memory(lengths: list[int]) -> None:
+    cache = filled(lengths)
+    cache.expand(3)
+    places = [layer.keys.data_ptr() for layer in cache.layers]
+
+    for _ in range(ROOM - 4):
+        positions, mask = cache.extend(1)
+        for layer in cache.layers:
+            keys, _ = layer.append(*torch.randn(2, 6, H, 1, D).unbind())
+        cache.reorder(torch.tensor([1, 1, 0, 3, 5, 4]))
+
+    steps = 3 * (ROOM - 4)  # places after the longest prompt, which is there once
+    assert keys.shape == (2, H, max(lengths) + steps, D)
+    assert mask is not None
+    assert mask.shape == (2, 1, 3, keys.size(2))
+    assert [layer.keys.data_ptr() for layer in cache.layers] == places
+    stand = cache.key_positions.expand(2, -1)
+    own = positions.expand(6, 1)[::3, 0] if positions.dim() == 2 else positions.expand(2)
+    for prompt, (length, last) in enumerate(zip(lengths, own.tolist(), strict=True)):
+        assert last == length + ROOM - 4 - 1
+        for row in mask[prompt, 0]:  # a row sees each position once
+            assert stand[prompt, row].tolist() == list(range(last + 1))
+
+
+def test_rows_side_by_side_are_those_that_come_apart() -> None:
+    one, two = filled([2, 2]), filled([2, 2])
+    keys, values = torch.randn(2, 6, H, 1, D).unbind()
+    beside = [each.view(2, 3, H, D).transpose(1, 2) for each in (keys, values)]
+    for cache in (one, two):
+        cache.expand(3)
+        cache.extend(1)
+
+    for apart, together in zip(one.layers, two.layers, strict=True):
+        for a, b in zip(apart.append(keys, values), together.append(*beside), strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+
+def test_prompts_are_copied_once_and_then_grow_by_one_token() -> None:
+    cache = filled([2, 2])
+    cache.expand(2)
+
+    with pytest.raises(ValueError, match="have been copied already"):
+        cache.expand(2)
+    with pytest.raises(ValueError, match="grow by 1 token a step, not 2"):
+        cache.extend(2)
 
 
 def test_a_row_is_given_to_another_prompt() -> None:

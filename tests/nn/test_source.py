@@ -31,8 +31,7 @@ class Layer:
         """(R, C) -> (R, C)."""
         _, mask = state.past.extend(1)
         y = self.own(x.unsqueeze(1), mask=mask, causal=True, cache=state.past.layers[0])
-        asked = y.view(state.sources[0][0].size(0), -1, 24)
-        return self.cross(asked, state.sources[0], mask=state.mask).view_as(x)
+        return self.cross(y, state.sources[0], mask=state.mask).squeeze(1)
 
     def alone(self, text: Tensor, written: Sequence[Tensor]) -> Tensor:
         """The last step of one row without a state: (C,)."""

@@ -10,8 +10,16 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
-from zoo.generation.processors import check_choice, check_numbers, force, processors
+from zoo.generation.processors import (
+    Processor,
+    check_choice,
+    check_numbers,
+    force,
+    highest,
+    processors,
+)
 from zoo.generation.protocol import Decoder, State
 from zoo.generation.result import Finish, Generated, Stop, allowed, ending
 from zoo.generation.settings import Settings
@@ -20,6 +28,9 @@ S = TypeVar("S", bound=State)
 
 # The score of what must not be chosen, yet can be compared.
 _NEVER = -1e9
+
+# Rows that are ranked at once on a CPU: their scores, a vocabulary long, stay in its cache.
+_RANKED = 16
 
 
 class _Search:
@@ -42,7 +53,7 @@ class _Search:
         self.done = False
         self.limit = limit
         self._begun = len(begun)
-        self._settings = settings
+        self.settings = settings
         self._stop = stop
 
     @property
@@ -60,21 +71,21 @@ class _Search:
             parents: The beam that each candidate continues.
             tokens: What it continues it with.
         """
-        count = self._settings.num_beams
+        count = self.settings.num_beams
         full = len(self.pool) == count
         length = self.length + 1
         going: list[tuple[float, int, int]] = []
         ended: list[tuple[float, int, int]] = []
         for rank, (score, parent, token) in enumerate(zip(scores, parents, tokens, strict=True)):
             new = [*self.beams[parent][self._begun :], token]
-            finish = ending(new, self.limit, self._settings, self._stop)
+            finish = ending(new, self.limit, self.settings, self._stop)
             if finish is None:
                 going.append((score, parent, token))
                 continue
             ended.append((score + _NEVER, parent, token))
             # What ranks below the first could-be beams is only there to keep the search going.
-            if rank < count and not (full and self._settings.early_stopping is True):
-                self._add(new, score / length**self._settings.length_penalty, finish)
+            if rank < count and not (full and self.settings.early_stopping is True):
+                self._add(new, score / length**self.settings.length_penalty, finish)
         nexts = (going + ended)[:count]
         self.beams = [[*self.beams[parent], token] for _, parent, token in nexts]
         self.scores = [score for score, _, _ in nexts]
@@ -84,11 +95,11 @@ class _Search:
     def _add(self, tokens: list[int], score: float, finish: Finish) -> None:
         self.pool.append(Generated(tokens, finish, score))
         self.pool.sort(key=lambda each: -(each.score or 0.0))
-        del self.pool[self._settings.num_beams :]
+        del self.pool[self.settings.num_beams :]
 
     def _finished(self) -> bool:
         """Whether no beam can, or shall, give a better text than the worst of a full pool."""
-        settings = self._settings
+        settings = self.settings
         if len(self.pool) < settings.num_beams:
             return False
         if settings.early_stopping is True:
@@ -124,41 +135,22 @@ def search(
     active = list(everyone)
     room = max((len(t) + limit for t, limit in zip(begun, limits, strict=True)), default=0)
     rules = processors(settings)
-    kept = max(2, 1 + len(settings.ends)) * count
     if not prompts:
         return []
     logits, state = decoder.prefill(prompts, room=room)  # (P, V)
     state.expand(count)
     logits = logits.repeat_interleave(count, 0)  # (P · beams, V)
+    size = max(1, _RANKED // count) if logits.device.type == "cpu" else len(prompts)
+    # One place for the scores of all parts and steps: fresh memory takes longer than what fills it.
+    scratch = logits.new_empty((size * count, logits.size(-1)), dtype=torch.float32)
     while True:
-        scores = logits.float().log_softmax(-1)
-        history = [beam for each in active for beam in each.beams]
-        for rule in rules:
-            scores = rule(scores, history)
-        if rules:
-            check_choice(scores.view(len(active), -1))  # one beam may end where others go on
-        if settings.forced_end is not None:
-            last = [
-                number * count + beam
-                for number, each in enumerate(active)
-                for beam in range(count)
-                if each.length + 1 == each.limit
-            ]
-            scores = force(scores, settings.forced_end, last)
-        V = scores.size(-1)
-        running = torch.tensor([each.scores for each in active], device=scores.device)
-        sums = scores.unflatten(0, (-1, count)) + running.unsqueeze(-1)  # (P, beams, V)
-        best = sums.flatten(1).topk(min(kept, count * V))
-        check_numbers(best.values)  # NaN is larger than any number
+        parts = [
+            _rank(part, active[n * size : (n + 1) * size], rules, scratch[: len(part)])
+            for n, part in enumerate(logits.split(size * count))
+        ]
+        scores, beams, tokens = (torch.cat(each).tolist() for each in zip(*parts, strict=True))
         parents = [
-            each.advance(values, beams, tokens)
-            for each, values, beams, tokens in zip(
-                active,
-                best.values.tolist(),
-                (best.indices // V).tolist(),
-                (best.indices % V).tolist(),
-                strict=True,
-            )
+            each.advance(*best) for each, *best in zip(active, scores, beams, tokens, strict=True)
         ]
         going = [number for number, each in enumerate(active) if not each.done]
         if not going:
@@ -171,6 +163,49 @@ def search(
             for place, number in enumerate(going)
             for parent in parents[number]
         ]
-        state.reorder(torch.tensor(rows, device=scores.device))
+        state.reorder(torch.tensor(rows, device=logits.device))
         last_tokens = [beam[-1] for each in active for beam in each.beams]
-        logits = decoder.decode(torch.tensor(last_tokens, device=scores.device), state)
+        logits = decoder.decode(torch.tensor(last_tokens, device=logits.device), state)
+
+
+def _rank(
+    logits: Tensor, searches: Sequence[_Search], rules: Sequence[Processor], scratch: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Find the best continuations of each prompt, best first.
+
+    Shapes: P prompts, V vocabulary, K continuations.
+
+    Args:
+        logits: Of all beams, (P · beams, V).
+        searches: The prompts'.
+        rules: Applied to the log-probabilities.
+        scratch: Memory for these, (P · beams, V).
+
+    Returns:
+        Sums of log-probabilities, the beam that each continues, and the token: (P, K) each.
+    """
+    settings = searches[0].settings
+    count, V = settings.num_beams, logits.size(-1)
+    scores = torch.log_softmax(logits, -1, dtype=torch.float32, out=scratch)
+    history = [beam for each in searches for beam in each.beams]
+    for rule in rules:
+        scores = rule(scores, history)
+    if settings.forced_end is not None:
+        last = [
+            number * count + beam
+            for number, each in enumerate(searches)
+            for beam in range(count)
+            if each.length + 1 == each.limit
+        ]
+        scores = force(scores, settings.forced_end, last)
+    kept = max(2, 1 + len(settings.ends)) * count
+    # The best of a prompt are among the best of its beams.
+    values, tokens = highest(scores, min(kept, V))  # (P · beams, K)
+    check_numbers(values)  # NaN is larger than any number
+    running = torch.tensor([each.scores for each in searches], device=scores.device)
+    sums = values.unflatten(0, (-1, count)) + running.unsqueeze(-1)  # (P, beams, K)
+    best, places = sums.flatten(1).topk(min(kept, count * V))  # (P, K)
+    if rules:
+        check_choice(best)  # one beam may end where others go on
+    tokens = tokens.unflatten(0, (-1, count)).flatten(1).gather(1, places)
+    return best, places // sums.size(-1), tokens

@@ -1,7 +1,8 @@
 """Rules that change the scores of the next token, in the order that transformers applies them.
 
-A rule takes scores (R, V) and each row's tokens so far, and returns scores; it never changes those
-it was given. A token that must not come has minus infinity.
+A rule takes scores (R, V) and each row's tokens so far, and returns scores: in the memory of those
+it was given, as a copy of a large vocabulary takes longer than the rule. A token that must not come
+has minus infinity.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ History = Sequence[Sequence[int]]
 """The tokens of each row so far, those of its prompt included."""
 
 Processor = Callable[[Tensor, History], Tensor]
+
+# Tokens of which `highest` takes the maximum first.
+_BLOCK = 128
 
 
 def processors(settings: Settings) -> list[Processor]:
@@ -74,6 +78,26 @@ def check_choice(scores: Tensor) -> None:
         )
 
 
+def highest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Find the best ``count`` tokens of each row: (R, V) -> (R, count) scores and tokens.
+
+    What `torch.topk` returns, several times as fast on a CPU. The best are looked for in the
+    ``count`` blocks of tokens whose maxima are highest: no other block can hold one of them.
+    """
+    V = scores.size(-1)
+    N = V // _BLOCK
+    if count >= N:
+        best = scores.topk(count)
+        return best.values, best.indices
+    blocks = scores[:, : N * _BLOCK].unflatten(1, (N, _BLOCK))
+    chosen = blocks.amax(-1).topk(count, sorted=False).indices.unsqueeze(-1)  # (R, count, 1)
+    tokens = (chosen * _BLOCK + torch.arange(_BLOCK, device=scores.device)).flatten(1)
+    rest = torch.arange(N * _BLOCK, V, device=scores.device).expand(len(scores), -1)
+    tokens = torch.cat((tokens, rest), 1)
+    best = scores.gather(1, tokens).topk(count)
+    return best.values, tokens.gather(1, best.indices)
+
+
 def repetition_penalty(penalty: float) -> Processor:
     """Divide positive scores of tokens that came already, multiply negative ones.
 
@@ -81,7 +105,6 @@ def repetition_penalty(penalty: float) -> Processor:
     """
 
     def apply(scores: Tensor, history: History) -> Tensor:
-        scores = scores.clone()
         for row, tokens in zip(scores, history, strict=True):
             came = torch.tensor(sorted(set(tokens)), device=scores.device)
             score = row[came]
@@ -121,7 +144,7 @@ def no_bad_words(words: Sequence[Sequence[int]]) -> Processor:
 
 def temperature(value: float) -> Processor:
     """Divide scores: below 1 sharpens, above 1 flattens."""
-    return lambda scores, _: scores / value
+    return lambda scores, _: scores.div_(value)
 
 
 def top_k(count: int) -> Processor:
@@ -131,8 +154,8 @@ def top_k(count: int) -> Processor:
     """
 
     def apply(scores: Tensor, _: History) -> Tensor:
-        least = scores.topk(min(count, scores.size(-1))).values[:, -1:]
-        return scores.masked_fill(scores < least, -math.inf)
+        least = highest(scores, min(count, scores.size(-1)))[0][:, -1:]
+        return scores.masked_fill_(scores < least, -math.inf)
 
     return apply
 
@@ -148,7 +171,7 @@ def top_p(share: float) -> Processor:
         ascending, order = scores.sort()
         removed = ascending.softmax(-1).cumsum(-1) <= 1 - share
         removed[:, -1] = False
-        return scores.masked_fill(removed.scatter(1, order, removed), -math.inf)
+        return scores.masked_fill_(removed.scatter(1, order, removed), -math.inf)
 
     return apply
 
@@ -162,14 +185,13 @@ def min_p(share: float) -> Processor:
     def apply(scores: Tensor, _: History) -> Tensor:
         probabilities = scores.softmax(-1)
         least = share * probabilities.amax(-1, keepdim=True)
-        return scores.masked_fill(probabilities < least, -math.inf)
+        return scores.masked_fill_(probabilities < least, -math.inf)
 
     return apply
 
 
 def force(scores: Tensor, token: int, rows: Sequence[int]) -> Tensor:
-    """Leave these rows but one token, with score 0."""
-    scores = scores.clone()
+    """Leave these rows but one token, with score 0; in place."""
     for row in rows:
         scores[row] = -math.inf
         scores[row, token] = 0
@@ -185,7 +207,6 @@ def _forbid(scores: Tensor, banned: Sequence[Sequence[int]]) -> Tensor:
     pairs = [(row, token) for row, tokens in enumerate(banned) for token in tokens]
     if not pairs:
         return scores
-    scores = scores.clone()
     rows, tokens = torch.tensor(pairs, device=scores.device).unbind(1)
     scores[rows, tokens] = -math.inf
     return scores

@@ -74,4 +74,7 @@ class Decoder(Protocol[S]):
         """
 
     def decode(self, tokens: Tensor, state: S) -> Tensor:
-        """Append a token to each row, (R,), and return the logits of the next: (R, V)."""
+        """Append a token to each row, (R,), and return the logits of the next: (R, V).
+
+        They are the caller's, who may write over them, as over those of `prefill`.
+        """

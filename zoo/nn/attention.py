@@ -109,6 +109,9 @@ def attend(
 
     Shapes: query (B, H, T, D), key and value (B, G, S, D), result (B, H, T, D).
 
+    Of fewer keys than queries, (B / n, G, S, D), n neighbouring rows ask the same: the beams of a
+    prompt. They are computed side by side, as (B / n, H, n · T, D), which is the mask's shape too.
+
     Args:
         query: What is asked.
         key: What it is compared with.
@@ -122,6 +125,12 @@ def attend(
         return mask.attend(query, key, value, causal=causal)
     T, S = query.size(2), key.size(2)
     causal = causal and T > 1  # a single query stands at the last key and sees them all
+    if len(query) != len(key):
+        if causal:
+            raise ValueError(f"rows that share keys ask 1 token at a time, not {T}, to be causal")
+        asked = query.unflatten(0, (len(key), -1)).transpose(1, 2)  # (B/n, H, n, T, D)
+        answer = attend(asked.flatten(2, 3), key, value, mask=mask)  # (B/n, H, n·T, D)
+        return answer.unflatten(2, (-1, T)).transpose(1, 2).flatten(0, 1)
     if causal and (mask is not None or T != S):
         # SDPA aligns its own causal mask at the first key, and takes no other beside it.
         mask = _join(mask, _lower_right(T, S, query.device))

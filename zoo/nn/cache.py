@@ -73,9 +73,12 @@ class KVCache:
         for block, layer in zip(self.blocks, cache.layers):
             x = block(x, positions, mask, cache=layer)
 
-    It is a `zoo.generation.State`: a prompt has one row, or several after `expand`.
+    It is a `zoo.generation.State`: a prompt has one row, or several after `expand`. These share the
+    memory of one: the prompt is kept once, and what they append lies side by side. So the mask says
+    which of it is a row's own past, and reordering rows moves no keys or values.
 
-    Shapes: R rows, H key-value heads, S tokens at most, D width of a head.
+    Shapes: R rows, P prompts, n = R / P rows a prompt, H key-value heads, S tokens at most, D width
+    of a head.
 
     Args:
         layers: How many.
@@ -87,10 +90,11 @@ class KVCache:
         self.lengths = [0] * shape[0]
         # Zeros, because what a mask hides is multiplied by 0, and that would keep a NaN.
         self.layers = [_Layer(like.new_zeros(shape), like.new_zeros(shape)) for _ in range(layers)]
-        self._copies = 1
+        self._room = shape[2]
         self._numbers = torch.arange(shape[2], device=like.device)
         self._expected: Sequence[int] | None = None
         self._places: Tensor | None = None  # (R,) of the next tokens, where rows differ
+        self._copies: _Copies | None = None
 
     def expect(self, lengths: Sequence[int]) -> None:
         """Say how long each of the first rows is; what follows in a row is padding."""
@@ -100,58 +104,98 @@ class KVCache:
         """Make room for T more tokens in each row, which the layers then append.
 
         Returns:
-            Their positions, (T,), or (R, T) where rows differ; and a mask (R, 1, 1, S) that is True
+            Their positions, (T,), or (R, T) where rows differ; and a mask (P, 1, n, S) that is True
             on the keys which the one new token may attend to, or None where causality is enough.
 
         Raises:
-            ValueError: They do not fit; or rows of different lengths shall grow by more than one.
+            ValueError: They do not fit; or rows that differ shall grow by more than one.
         """
         start = max(self.lengths)
-        if start + T > self._numbers.numel():
+        if start + T > self._room:
             raise ValueError(
-                f"the cache holds {self._numbers.numel()} tokens; {start} are stored "
-                f"and {T} more came"
+                f"the cache holds {self._room} tokens; {start} are stored and {T} more came"
             )
+        if T != 1 and (self._places is not None or self._copies is not None):
+            raise ValueError(f"rows of different lengths grow by 1 token a step, not {T}")
+        mask: Tensor | None = None
+        places: Tensor | slice = slice(start, start + T)
+        end = start + T
+        if self._copies is not None:
+            places, mask = self._copies.extend()
+            end = self._copies.end
+        elif self._places is not None:
+            places = self._places
+            mask = (self._numbers[:end] <= places.unsqueeze(1))[:, None, None]
+        for layer in self.layers:
+            layer.places, layer.end = places, end
+        positions = self._numbers[start : start + T]
         if self._places is not None:
-            if T != 1:
-                raise ValueError(f"rows of different lengths grow by 1 token a step, not {T}")
-            for layer in self.layers:
-                layer.places, layer.end = self._places, start + 1
             positions = self._places.unsqueeze(1)  # (R, 1)
             self.lengths = [length + 1 for length in self.lengths]
             self._places = self._places + 1
-            return positions, (self._numbers[: start + 1] <= positions)[:, None, None]
-        for layer in self.layers:
-            layer.places, layer.end = slice(start, start + T), start + T
-        positions = self._numbers[start : start + T]
-        if self._expected is None:
+        elif self._expected is None:
             self.lengths = [start + T] * len(self.lengths)
         else:
             self._set_lengths(self._expected)
             self._expected = None
             if self._places is not None:  # padding stands where the row's last token does
                 positions = torch.minimum(positions, self._places.unsqueeze(1) - 1)  # (R, T)
-        return positions, None
+        return positions, mask
+
+    @property
+    def key_positions(self) -> Tensor:
+        """Where the tokens stand whose keys `extend` made room for last: (S,), or (P, S)."""
+        if self._copies is not None:
+            return self._copies.positions()
+        return self._numbers[: self.layers[0].end]
 
     def expand(self, copies: int) -> None:
-        """Give each prompt ``copies`` times as many rows, next to each other."""
-        self._take([row for row in range(len(self.lengths)) for _ in range(copies)])
-        self._copies *= copies
+        """Give each prompt ``copies`` rows instead of one, next to each other.
+
+        Raises:
+            ValueError: That was done already.
+        """
+        if self._copies is not None:
+            raise ValueError("the rows of these prompts have been copied already")
+        if copies == 1:
+            return
+        prompts, end = self.lengths, max(self.lengths)
+        S = end + (self._room - min(prompts)) * copies
+        for layer in self.layers:
+            for name in ("keys", "values"):
+                old = getattr(layer, name)
+                new = old.new_zeros((*old.shape[:2], S, old.size(3)))
+                new[:, :, :end] = old[:, :, :end]
+                setattr(layer, name, new)
+        lengths = self._numbers.new_tensor(prompts)
+        self._copies = _Copies(lengths, copies, room=self._room - min(prompts))
+        self._set_lengths([length for length in prompts for _ in range(copies)])
 
     def reorder(self, rows: Tensor) -> None:
         """Let row r go on from the past of row ``rows[r]``, (R,) integers of the same prompt."""
-        changed = (rows != self._numbers.new_tensor(range(len(rows)))).nonzero().flatten()
-        if not changed.numel():
-            return
-        sources, end = rows[changed], max(self.lengths)
-        for layer in self.layers:
-            layer.keys[changed, :, :end] = layer.keys[sources, :, :end]
-            layer.values[changed, :, :end] = layer.values[sources, :, :end]
+        if self._copies is not None:
+            self._copies.writers = self._copies.writers[rows]
 
     def keep(self, prompts: Sequence[int]) -> None:
-        """Forget all prompts but these, which take the places 0, 1, and so on."""
-        copies = range(self._copies)
-        self._take([prompt * self._copies + copy for prompt in prompts for copy in copies])
+        """Forget all prompts but these, which take the places 0, 1, and so on.
+
+        Memory grows only with the number of prompts.
+        """
+        index, n = self._numbers.new_tensor(prompts), len(self.lengths) // self.layers[0].rows
+        end = max(self.lengths) if self._copies is None else self._copies.end
+        for layer in self.layers:
+            for name in ("keys", "values"):
+                old = getattr(layer, name)
+                filled = old[index, :, :end]
+                if len(prompts) > old.size(0):
+                    old = old.new_zeros((len(prompts), *old.shape[1:]))
+                old[: len(prompts), :, :end] = filled
+                setattr(layer, name, old[: len(prompts)])
+        if self._copies is not None:
+            self._copies.keep(index)
+        self._set_lengths(
+            [self.lengths[prompt * n + copy] for prompt in prompts for copy in range(n)]
+        )
 
     def put(self, prompt: int, other: KVCache, other_prompt: int) -> None:
         """Let a prompt with one row be another cache's: its past fits into this one's memory."""
@@ -161,23 +205,59 @@ class KVCache:
             layer.values[prompt, :, :length] = its.values[other_prompt, :, :length]
         self._set_lengths([*self.lengths[:prompt], length, *self.lengths[prompt + 1 :]])
 
-    def _take(self, rows: Sequence[int]) -> None:
-        """Row r becomes what row ``rows[r]`` was; memory grows only with the number of rows."""
-        index, end = self._numbers.new_tensor(rows), max(self.lengths)
-        for layer in self.layers:
-            for name in ("keys", "values"):
-                old = getattr(layer, name)
-                filled = old[index, :, :end]
-                if len(rows) > old.size(0):
-                    old = old.new_zeros((len(rows), *old.shape[1:]))
-                old[: len(rows), :, :end] = filled
-                setattr(layer, name, old[: len(rows)])
-        self._set_lengths([self.lengths[row] for row in rows])
-
     def _set_lengths(self, lengths: Sequence[int]) -> None:
         self.lengths = list(lengths)
         equal = len(set(lengths)) <= 1
         self._places = None if equal else self._numbers.new_tensor(self.lengths)
+
+
+class _Copies:
+    """The rows of prompts that have several: which of the tokens side by side are whose past.
+
+    Of each prompt, the first tokens are shared. Then come n places for each step, of which row i of
+    the prompt writes the i-th.
+
+    Args:
+        prompts: Lengths of the shared tokens, (P,).
+        copies: n.
+        room: The most steps.
+    """
+
+    def __init__(self, prompts: Tensor, copies: int, *, room: int) -> None:
+        self._prompts = prompts
+        self._shared = int(prompts.max())
+        self._n = torch.arange(copies, device=prompts.device)
+        self._steps = 0
+        # (R, steps): which of its prompt's rows wrote what row r sees of a step.
+        self.writers = self._n.repeat(len(prompts)).unsqueeze(1).repeat(1, room)
+
+    @property
+    def end(self) -> int:
+        """Places that are in use."""
+        return self._shared + self._steps * len(self._n)
+
+    def extend(self) -> tuple[slice, Tensor]:
+        """Take a step: the places of what the rows append, and the mask of all: (P, 1, n, S)."""
+        P, n, start = len(self._prompts), len(self._n), self.end
+        self.writers[:, self._steps] = self._n.repeat(P)
+        self._steps += 1
+        own = self.writers[:, : self._steps].unsqueeze(2) == self._n  # (R, steps, n)
+        place = torch.arange(self._shared, device=own.device)
+        shared = place < self._prompts.view(-1, 1, 1)  # (P, 1, shared)
+        mask = torch.cat((shared.expand(-1, n, -1), own.view(P, n, -1)), dim=2)
+        return slice(start, self.end), mask.unsqueeze(1)
+
+    def positions(self) -> Tensor:
+        """Where the token at each place stands in its row: (S,), or (P, S) where prompts differ."""
+        place = torch.arange(self.end, device=self._prompts.device)
+        step = (place - self._shared) // len(self._n)
+        positions = torch.where(step < 0, place, self._prompts.unsqueeze(1) + step)  # (P, S)
+        return positions[0] if (self._prompts == self._shared).all() else positions
+
+    def keep(self, prompts: Tensor) -> None:
+        """Forget all prompts but these."""
+        self._prompts = self._prompts[prompts]
+        self.writers = self.writers.unflatten(0, (-1, len(self._n)))[prompts].flatten(0, 1)
 
 
 class _Layer:
@@ -189,8 +269,19 @@ class _Layer:
         self.places: Tensor | slice = slice(0, 0)
         self.end = 0
 
+    @property
+    def rows(self) -> int:
+        """For how many rows, or prompts, there is memory."""
+        return self.keys.size(0)
+
     def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Store (R, H, T, D) keys and values; return all up to the longest row's end."""
+        """Store (R, H, T, D) keys and values; return all up to the longest row's end.
+
+        Rows of one prompt share what is returned, (P, H, S, D); they may also come side by side,
+        as (P, H, n, D).
+        """
+        if len(keys) != self.rows:
+            keys, values = (_side_by_side(each, self.rows) for each in (keys, values))
         if isinstance(self.places, slice):
             self.keys[:, :, self.places] = keys
             self.values[:, :, self.places] = values
@@ -199,6 +290,11 @@ class _Layer:
             self.keys[rows, :, self.places] = keys[:, :, 0]
             self.values[rows, :, self.places] = values[:, :, 0]
         return self.keys[:, :, : self.end], self.values[:, :, : self.end]
+
+
+def _side_by_side(x: Tensor, prompts: int) -> Tensor:
+    """The rows of a prompt as its tokens: (P · n, H, 1, D) -> (P, H, n, D)."""
+    return x.unflatten(0, (prompts, -1)).transpose(1, 2).flatten(2, 3)
 
 
 def place(

@@ -8,13 +8,17 @@ from typing import Any, Protocol
 
 from zoo.errors import UsageError
 from zoo.generation import Decoder, Finish, Generated, Settings, State, generate, steps
-from zoo.generation.engine import SLOTS
 from zoo.generation.settings import Choices
 from zoo.loading import Loaded
 from zoo.nn import pack_linears
 from zoo.tasks import require
 from zoo.tasks.streaming import Streamed
 from zoo.text import TextStream
+
+# Rows at once, by default. A step reads all weights whatever it computes, and what a row remembers
+# is small: sources are short, answers too. On one thread 64 sentences of Marian's size took 0.55
+# times as long as 16 rows at once, 32 sentences with four beams 0.53 (24 tokens, one round).
+_SLOTS = 64
 
 
 class Options(Choices, total=False):
@@ -89,7 +93,7 @@ def run(
     decoder = _decoder(loaded, task)
     preprocessor: SequencePreprocessor = loaded.preprocessor
     settings = _settings(preprocessor.settings, _chosen(options))
-    results = generate(decoder, rows, settings, slots=options.get("slots", SLOTS))
+    results = generate(decoder, rows, settings, slots=options.get("slots", _SLOTS))
     return [
         Answer(text, tuple(_candidate(each, preprocessor) for each in candidates))
         for text, candidates in zip(texts, results, strict=True)
