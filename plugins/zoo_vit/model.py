@@ -147,9 +147,15 @@ class Block(nn.Module):
             self.feed_forward_scale = nn.Parameter(torch.empty(width))
         self.layer_scale = config.layer_scale
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, T, C) -> (B, T, C), pre-norm."""
-        attended = self.attention(self.attention_norm(x))
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """(B, T, C) -> (B, T, C), pre-norm.
+
+        Args:
+            x: Tokens that ask.
+            context: All tokens, (B, S, C), where only some of them ask.
+        """
+        asked = None if context is None else self.attention_norm(context)
+        attended = self.attention(self.attention_norm(x), asked)
         x = x + (attended * self.attention_scale if self.layer_scale else attended)
         forwarded = self.feed_forward(self.feed_forward_norm(x))
         return x + (forwarded * self.feed_forward_scale if self.layer_scale else forwarded)
@@ -167,19 +173,25 @@ class VisionTransformer(nn.Module):
         self.pooling = config.pooling
         self.norm_after_pooling = config.norm_after_pooling
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (B, T, C)."""
+    def forward(self, pixels: Tensor, *, first: int | None = None) -> Tensor:
+        """(B, 3, H, W) -> (B, T, C).
+
+        Args:
+            pixels: Of pictures.
+            first: Of how many tokens the result is wanted, of all unless given: (B, first, C). In
+                the last block only these ask.
+        """
         x = self.embeddings(pixels)
-        for block in self.blocks:
+        for block in self.blocks[:-1]:
             x = block(x)
+        x = self.blocks[-1](x) if first is None else self.blocks[-1](x[:, :first], x)
         return x if self.norm_after_pooling else self.norm(x)
 
     def embed_images(self, pixels: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, C): what sums a picture up, its class token or the average patch."""
-        x = self(pixels)
         if self.pooling != "average":
-            return x[:, 0]
-        pooled = x[:, self.prefix :].mean(dim=1)
+            return self(pixels, first=1)[:, 0]
+        pooled = self(pixels)[:, self.prefix :].mean(dim=1)
         return self.norm(pooled) if self.norm_after_pooling else pooled
 
     @property
@@ -217,7 +229,7 @@ class ImageClassifier(nn.Module):
             average = x[:, self.encoder.prefix :].mean(dim=1)
             return self.classifier(torch.cat([x[:, 0], average], dim=1))
         if self.pooling == "token or distilled":  # DeiT, section 4: both heads vote
-            x = self.encoder(pixels)
+            x = self.encoder(pixels, first=2)
             return (self.classifier(x[:, 0]) + self.distilled_classifier(x[:, 1])) / 2
         return self.classifier(self.encoder.embed_images(pixels))
 
