@@ -46,7 +46,7 @@ from torch.nn import functional as F
 from zoo.errors import ZooWarning
 from zoo.text import TokenBatch
 from zoo_clip.blocks import Block, Tower
-from zoo_clip.clip import Clip, ClipConfig, build
+from zoo_clip.clip import Clip, ClipConfig, VisionTower, build
 from zoo_clip.preprocessor import TextEncoder, byte_pair_backend, clean_clip
 from zoo_clip.weights import clip
 
@@ -270,6 +270,7 @@ def blocks_of(network: Clip) -> list[Block]:
 def see(network: Clip, pixels: Tensor, kept: float) -> Tensor:
     """What the vision tower computes, from a random share of the patches: (B, E)."""
     vision = network.vision
+    assert isinstance(vision, VisionTower)
     x = vision.patches(pixels) + vision.positions[1:]  # (B, N, C)
     if kept < 1:
         chosen = torch.rand(x.shape[:2]).argsort(dim=1)[:, : round(x.size(1) * kept)]
