@@ -25,7 +25,6 @@ from tests.pictures import noise
 from zoo.checkpoint import Files
 from zoo.entry import Entry, Source
 from zoo.errors import CheckpointError, InputError, WeightMapError, ZooWarning
-from zoo.image import ImagePreprocessor, from_open_clip
 from zoo.loading import load as load_entry
 from zoo.text import TokenBatch
 from zoo_clip.preprocessor import TextEncoder, byte_pair_backend, clean_clip, clean_siglip
@@ -590,48 +589,17 @@ def test_a_text_that_is_too_long_keeps_its_end_and_is_noticed(openai: Saved) -> 
     assert row[-1] == loaded.preprocessor.text.end
 
 
-def test_metaclips_configs_are_read_as_they_were_published() -> None:
-    published = {
-        "architectures": ["CLIPModel"],
-        "initializer_factor": 1.0,
-        "logit_scale_init_value": 2.6592,
-        "model_type": "clip",
-        "projection_dim": 512,
-        "text_config": {"heads": 8, "layers": 12, "model_type": "clip_text_model"},
-        "torch_dtype": "float32",
-        "transformers_version": "4.34.0",
-        "vision_config": {"model_type": "clip_vision_model", "patch_size": 16},
-    }
-    config = zoo_clip.config.clip(published)
-    assert (config.patch, config.vision.activation, config.text.heads) == (16, "quick_gelu", 8)
-    wrong = published | {"text_config": {"heads": 9, "layers": 12}}
+def test_a_config_whose_notes_contradict_it_is_refused() -> None:
+    noted = {"heads": 9, "layers": 12}  # as MetaCLIP's texts have them
     with pytest.raises(CheckpointError, match="'heads' is 9"):
-        zoo_clip.config.clip(wrong)
+        zoo_clip.config.clip({"text_config": noted, "vision_config": {}})
 
 
-def test_dfns_configs_are_read_as_they_were_published() -> None:
-    published: dict[str, Any] = {
-        "model_cfg": {
-            "embed_dim": 1024,
-            "quick_gelu": True,
-            "vision_cfg": {
-                "image_size": 224, "layers": 32, "width": 1280, "head_width": 80, "patch_size": 14,
-            },
-            "text_cfg": {
-                "context_length": 77, "vocab_size": 49408, "width": 1024, "heads": 16, "layers": 24,
-            },
-        },
-        "preprocess_cfg": {
-            "mean": [0.48145466, 0.4578275, 0.40821073],
-            "std": [0.26862954, 0.26130258, 0.27577711],
-            "interpolation": "bicubic",
-            "resize_mode": "squash",
-        },
-    }  # fmt: skip
-    entry = zoo.show("clip-vit-h-14-dfn5b")
-    config = zoo_clip.open_clip.config(published)
-    with torch.device("meta"):
-        network = zoo_clip.open_clip.build(config)
-    assert sum(each.numel() for each in network.parameters()) == entry.parameters
-    facts = {**config.facts, **ImagePreprocessor(from_open_clip(published)).facts}
-    assert {key: facts[key] for key in entry.checkpoint} == dict(entry.checkpoint)
+def test_a_trunk_that_takes_one_size_only_is_held_to_it(tmp_path: Path) -> None:
+    tower = {"timm_model_name": "test_vit", "timm_pool": "token", "image_size": 160}
+    config = clip.open_clip_config(clip.save_byte_pairs(tmp_path), vision_cfg=tower)
+    clip.save_open_clip(tmp_path, config | {"custom_text": True})
+    config["vision_cfg"] = tower | {"image_size": 64}
+    change_json(tmp_path, "open_clip_config.json", model_cfg=config)
+    with pytest.raises(CheckpointError, match="takes pictures of 160 pixels, 'image_size' is 64"):
+        clip.load(tmp_path)

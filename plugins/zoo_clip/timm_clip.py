@@ -8,9 +8,11 @@ Shapes: B batch, H and W pixels, C width of what timm's network sees, E width of
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
+from zoo.errors import CheckpointError
 from zoo.image import timm_network
 from zoo_clip.blocks import Tower
 from zoo_clip.clip import Clip, TextTower
@@ -62,14 +64,30 @@ class TimmTower(nn.Module):
 
 
 def vision_tower(config: TimmClipConfig) -> TimmTower:
-    """Timm's network without its classes, or with the embedding in their place."""
+    """Timm's network without its classes, or with the embedding in their place.
+
+    Raises:
+        CheckpointError: timm has no such network, or it takes pictures of another size.
+    """
     if not config.projected:
         trunk = timm_network(config.trunk, num_classes=config.embedding, global_pool=config.pool)
+        _check_size(trunk, config)
         return TimmTower(trunk, nn.Identity())
     own = {"global_pool": config.pool} if config.pool else {}
     trunk = timm_network(config.trunk, num_classes=0, **own)
+    _check_size(trunk, config)
     width: int = trunk.num_features  # type: ignore[assignment]  # all of timm's have it
     return TimmTower(trunk, nn.Linear(width, config.embedding, bias=False, device="meta"))
+
+
+def _check_size(trunk: nn.Module, config: TimmClipConfig) -> None:
+    record: Any = trunk.pretrained_cfg  # all of timm's have it
+    size = record["input_size"][-1]
+    if record.get("fixed_input_size") and size != config.image_size:
+        raise CheckpointError(
+            f"open_clip_config.json: {config.trunk!r} takes pictures of {size} pixels, "
+            f"'image_size' is {config.image_size}"
+        )
 
 
 def build(config: TimmClipConfig) -> Clip:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -136,13 +137,14 @@ def _tokens(
 ) -> dict[int, Tensor]:
     """The tokens of each picture that can be decoded, (H * W,), by its number."""
     tokens = {}
-    for number, decoded in preprocessor.image.decoded(pictures, ahead=SLOTS):
-        if isinstance(decoded, Tensor):
-            # in float32 whatever the network computes in: a pixel has one nearest colour
-            numbers = preprocessor.image.numbers([decoded], "cpu", torch.float32)
-            tokens[number] = preprocessor.tokens(numbers)[0]
-        elif on_error is None:
-            raise decoded
-        else:
-            on_error(number, decoded)
+    with closing(preprocessor.image.decoded(pictures, ahead=SLOTS)) as decoded:
+        for number, pixels in decoded:
+            if isinstance(pixels, Tensor):
+                # in float32 whatever the network computes in: a pixel has one nearest colour
+                numbers = preprocessor.image.numbers([pixels], "cpu", torch.float32)
+                tokens[number] = preprocessor.tokens(numbers)[0]
+            elif on_error is None:
+                raise pixels
+            else:
+                on_error(number, pixels)
     return tokens
