@@ -401,7 +401,7 @@ def emit_result(result: Result) -> None:
             f"{result.chance:g}"
             if result.chance is not None and each.name == result.metric
             else "",
-            f"{result.samples:,}",
+            f"{result.samples if each.samples is None else each.samples:,}",
         ]
         for each in result.metrics
     ]

@@ -204,6 +204,26 @@ def test_runs_are_compared_by_what_their_metric_is_made_of(tmp_path: Path) -> No
     assert found.p < 0.05
 
 
+def test_runs_in_groups_are_compared_by_the_mean_of_the_groups(tmp_path: Path) -> None:
+    runs = [
+        save(
+            result(
+                details=[
+                    {"sha256": str(n), "score": score, "group": group}
+                    for n, (score, group) in enumerate(zip(scores, "aaabb", strict=True))
+                ],
+            ),
+            tmp_path,
+        )
+        for scores in ([1, 1, 1, 0, 0], [0, 0, 1, 1, 0])
+    ]
+
+    found = compare(*runs)
+
+    assert found.first == pytest.approx((1 + 0) / 2)
+    assert found.second == pytest.approx((1 / 3 + 1 / 2) / 2)
+
+
 VOID = ("meta", "img", "line", "rect", "br")
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zoo.errors import UsageError
-from zoo.evaluation.resampling import POOLED, draw, mean, once
+from zoo.evaluation.resampling import POOLED, draw, mean, mean_of_groups, once
 from zoo.evaluation.store import Run
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def compare(first: Run, second: Run, *, other_data: bool = False, seed: int = 0)
     """Compare the headlines of two runs on the same samples: a paired bootstrap.
 
     In each draw the metric is computed anew, of the samples that are in it: a mean of their scores,
-    or BLEU of all their sentences.
+    or of their groups' means, or BLEU of all their sentences.
 
     Args:
         first: A run.
@@ -65,7 +65,10 @@ def compare(first: Run, second: Run, *, other_data: bool = False, seed: int = 0)
     if not both:
         raise UsageError(f"{first.id} and {second.id} have no sample in common")
     metric = POOLED.get(first.result["metric"])
-    score = mean if metric is None else metric.score
+    if metric:
+        score = metric.score
+    else:
+        score = mean_of_groups if any(group for _, group in one.values()) else mean
     return bootstrap([one[key] for key in both], [other[key] for key in both], score, seed=seed)
 
 
@@ -120,10 +123,15 @@ def _numbers(run: Run) -> dict[object, Sequence[float]]:
     pooled = POOLED.get(run.result["metric"])
     numbers: dict[object, Sequence[float]] = {}
     seen: dict[object, int] = {}
+    groups: dict[object, int] = {}
     for row in run.samples():
         try:
             sha256 = row["sha256"]
-            found = [float(row["score"])] if pooled is None else [*pooled.numbers(row)]
+            if pooled:
+                found = [*pooled.numbers(row)]
+            else:
+                group = groups.setdefault(row.get("group"), len(groups))
+                found = [float(row["score"]), group]
         except (KeyError, TypeError, ValueError) as error:
             raise UsageError(
                 f"{run.id}: its samples do not say what {run.result['metric']} is made of, so that "

@@ -91,6 +91,18 @@ def mean(rows: Numbers, chosen: Chosen) -> Numbers:
     return rows[chosen, 0].mean(axis=1)
 
 
+def mean_of_groups(rows: Numbers, chosen: Chosen) -> Numbers:
+    """The mean of the groups' means, of (number, number of its group)."""
+    import numpy as np
+
+    groups = rows[:, 1].astype(np.int64)[chosen]  # (d, n)
+    size = int(rows[:, 1].max()) + 1
+    places = groups + size * np.arange(len(groups))[:, None]
+    scores = rows[chosen, 0].ravel()
+    sums = np.bincount(places.ravel(), scores, minlength=size * len(groups)).astype(np.float64)
+    return _mean_where(sums.reshape(-1, size), _counts(groups, size))
+
+
 @dataclass(frozen=True)
 class Pooled:
     """A metric that is no mean of the samples' ``score``: of other numbers, or of all together.

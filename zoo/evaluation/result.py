@@ -12,7 +12,7 @@ class Metric:
     """One number.
 
     ``stderr`` is its standard error over samples, None where there is no formula for it; ``low``
-    and ``high`` bound it with 95 % confidence.
+    and ``high`` bound it with 95 % confidence. ``samples`` is how many it is of, None for all.
     """
 
     name: str
@@ -20,6 +20,7 @@ class Metric:
     stderr: float | None = None
     low: float | None = None
     high: float | None = None
+    samples: int | None = None
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,7 @@ def test_groups_count_alike(model: zoo.Model) -> None:
     assert values["acc"].stderr == pytest.approx(math.sqrt(2 / 9 / 2) / 2)
     assert values["acc/x"].value == pytest.approx(2 / 3)
     assert values["acc/y"].value == 0
+    assert [values[name].samples for name in ("acc", "acc/x", "acc/y")] == [None, 3, 2]
 
 
 def test_cut_contexts_are_reported(model: zoo.Model, tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ counts. https://github.com/EleutherAI/lm-evaluation-harness, lm_eval/api/task.py
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import compress
 from typing import Any
 
 from zoo.errors import InputError, RegistryError
@@ -152,9 +154,7 @@ def _metrics(
     else:
         by_group = {
             name: [
-                proportion(
-                    f"{name}/{group}", [h for h, g in zip(each, groups, strict=True) if g == group]
-                )
+                _of_group(f"{name}/{group}", compress(each, [g == group for g in groups]))
                 for group in dict.fromkeys(groups)
             ]
             for name, each in hits.items()
@@ -162,6 +162,11 @@ def _metrics(
         metrics = [mean_of_groups(name, each) for name, each in by_group.items()]
         metrics += by_group["acc"]
     return metrics + truncated(details)
+
+
+def _of_group(name: str, hits: Iterable[bool]) -> Metric:
+    members = [*hits]
+    return replace(proportion(name, members), samples=len(members))
 
 
 def truncated(details: Sequence[Mapping[str, Any]]) -> list[Metric]:
