@@ -77,9 +77,10 @@ def photos(folder: Path, count: int) -> list[Path]:
     paths = []
     for number in range(count):
         waves = torch.rand(6, 3, 3) * torch.tensor([40.0, 40.0, 6.0]).view(3, 1)
-        values = sum(
-            torch.sin(w[0, c] * x + w[1, c] * y + w[2, c]) for w in waves for c in [0, 1, 2]
-        )
+        values = torch.zeros(375, 500)
+        for w in waves:
+            for c in range(3):
+                values += torch.sin(w[0, c] * x + w[1, c] * y + w[2, c])
         noise = torch.rand(375, 500, 3) * 0.3
         pixels = (torch.sigmoid(values).unsqueeze(-1) * torch.rand(3) + noise).clamp(0, 1) * 255
         paths.append(folder / f"{number}.jpg")

@@ -13,7 +13,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -60,6 +61,31 @@ def in_process(code: str, *arguments: str) -> dict[str, float]:
     return figures
 
 
+@contextmanager
+def program(code: str, *arguments: str) -> Iterator[Callable[[], None]]:
+    """Python code that defines ``run``, in a process of its own: what calls that there, and waits.
+
+    So no contender works with what another has set for its process, such as how memory is freed.
+    """
+    loop = f"import sys\n{code}\nfor _ in sys.stdin: run(); print(flush=True)"
+    with subprocess.Popen(
+        [sys.executable, "-c", loop, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    ) as process:
+
+        def run() -> None:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write("\n")
+            if not process.stdout.readline():
+                raise RuntimeError("a contender's process has ended")
+
+        yield run
+
+
 def machine() -> str:
     """What a reader needs to judge the figures: processor, threads, versions."""
     import torch
@@ -78,7 +104,7 @@ def machine() -> str:
     )
 
 
-def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """A Markdown table."""
     lines = [header, tuple("---" for _ in header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
