@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.cli.conftest import Zoo
 
@@ -174,3 +175,10 @@ def test_doctor_finds_a_sound_installation_and_a_broken_registry(zoo: Zoo, tmp_p
     states = {finding["check"]: finding["state"] for finding in findings}
     assert states["torch"] == states["plugin zoo_bert"] == states["registry"] == "ok"
     assert error == "1 check failed: registry"
+
+
+def test_doctor_says_where_the_cpu_is_faster_in_bfloat16(zoo: Zoo) -> None:
+    findings = json.loads(zoo.works("doctor", "--json"))["findings"]
+    detail = next(finding["detail"] for finding in findings if finding["check"] == "torch")
+
+    assert ("--dtype bfloat16" in detail) == bool(torch.cpu.get_capabilities().get("amx_bf16"))
