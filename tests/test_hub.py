@@ -177,8 +177,21 @@ def wait_until(condition: Callable[[], bool]) -> None:
             ],
         ),
         (
-            ["merges.txt", "sentencepiece.bpe.model", "source.spm", "vocab.json", "notes.txt"],
-            ["merges.txt", "sentencepiece.bpe.model", "source.spm", "vocab.json"],
+            [
+                "merges.txt",
+                "notes.txt",
+                "sentencepiece.bpe.model",
+                "source.spm",
+                "target_vocab.json",
+                "vocab.json",
+            ],
+            [
+                "merges.txt",
+                "sentencepiece.bpe.model",
+                "source.spm",
+                "target_vocab.json",
+                "vocab.json",
+            ],
         ),
         (
             [

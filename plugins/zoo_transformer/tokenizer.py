@@ -59,7 +59,7 @@ class MarianPreprocessor:
             InputError: The model does not have that language.
         """
         languages = self.languages
-        match = LANGUAGE.match(text) if languages else None
+        match = LANGUAGE.match(text)
         language = match[1] if match else to
         if language is not None and language not in languages:
             raise InputError(f"no target language {language!r}; {_known(languages)}")

@@ -238,6 +238,10 @@ def test_a_prompt_that_fills_the_context_is_refused(
     [
         ({"max_new_tokens": 0}, "max_new_tokens is 0; expected 1 or more"),
         ({"first_row": -1}, "first_row is -1; expected 0 or more"),
+        ({"num_beams": 2.5}, "num_beams is 2.5; expected a whole number"),
+        ({"top_k": True}, "top_k is True; expected a whole number"),
+        ({"temperature": float("nan")}, "temperature is nan; expected 0"),
+        ({"repetition_penalty": float("inf")}, "repetition_penalty is inf; expected above 0"),
         ({"temperature": -1.0}, "temperature is -1.0; expected 0"),
         ({"temperature": 1.0, "top_p": 0.0}, "top_p is 0.0; expected above 0"),
         ({"temperature": 1.0, "min_p": 1.5}, "min_p is 1.5; expected 0 to 1"),

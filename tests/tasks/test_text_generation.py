@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 import transformers
 
 import zoo
+from tests.checkpoints import change_json, copy_checkpoint
 from tests.decoders import load, save_decoder
 from zoo.errors import CheckpointError, InputError, TaskError, UsageError
 from zoo.tasks.text_generation import Options
@@ -41,6 +43,59 @@ def test_the_text_is_that_of_transformers(folder: Path, model: zoo.Model) -> Non
         expected = tokenizer.decode(whole[0], skip_special_tokens=True)
         assert prompt + result.text == expected
         assert result.prompt == prompt
+
+
+@pytest.mark.parametrize("num_beams", [1, 3])
+def test_the_rules_of_its_authors_hold_as_in_transformers(
+    folder: Path, tmp_path: Path, num_beams: int
+) -> None:
+    copy = copy_checkpoint(folder, tmp_path / "ruled")
+    rules = {
+        "repetition_penalty": 1.3,
+        "no_repeat_ngram_size": 3,
+        "bad_words_ids": [[7], [40, 41]],
+        "forced_eos_token_id": 9,
+    }
+    drawing = {"do_sample": True, "temperature": 0.6, "top_k": 20, "max_length": 50}
+    change_json(copy, "generation_config.json", **rules, **drawing)
+    reference = transformers.GPT2LMHeadModel.from_pretrained(copy)
+    model = load(copy)
+    options: Options = {"max_new_tokens": 20, "num_beams": num_beams}
+
+    for prompt in PROMPTS:
+        tokens = torch.tensor([model.preprocessor.encode(prompt)])
+        with torch.no_grad():
+            # Who searches or takes the best does not draw, whatever the file says of drawing.
+            whole = reference.generate(
+                tokens, attention_mask=torch.ones_like(tokens), do_sample=False, **options
+            )
+        expected = model.preprocessor.tokenizer.decode(whole[0].tolist())
+        assert prompt + model.generate(prompt, **options).text == expected
+
+    plain = load(folder).generate(PROMPTS, **options)
+    assert model.generate(PROMPTS, **options) != plain
+    assert model.generate(PROMPTS[0], repetition_penalty=1.0) != model.generate(PROMPTS[0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"suppress_tokens": [3]}, r"asks for suppress_tokens \[3\], which zoo lacks"),
+        ({"min_new_tokens": 5}, "asks for min_new_tokens 5, which zoo lacks"),
+        ({"bad_words_ids": [[290]]}, r"bad_words_ids is \[290\]; expected numbers .* below 290"),
+        ({"bad_words_ids": {"a": 1}}, "bad_words_ids is .*; expected lists"),
+        ({"no_repeat_ngram_size": 2.5}, "no_repeat_ngram is 2.5; expected a whole number"),
+    ],
+    ids=str,
+)
+def test_rules_that_cannot_be_followed_are_refused(
+    folder: Path, tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    copy = copy_checkpoint(folder, tmp_path / "copy")
+    change_json(copy, "generation_config.json", **changes)
+
+    with pytest.raises(CheckpointError, match=message):
+        load(copy)
 
 
 def test_one_prompt_gives_one_result_and_it_becomes_json(model: zoo.Model) -> None:

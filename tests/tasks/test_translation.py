@@ -200,7 +200,11 @@ def test_without_any_settings_a_translation_may_fill_the_positions(
     [
         ({"min_length": 5}, "generation_config.json asks for min_length 5, which zoo lacks"),
         ({"num_beams": 0}, "num_beams is 0; expected 1 or more"),
-        ({"num_beams": "4"}, "generation_config.json: .*'str'"),
+        ({"num_beams": "4"}, "generation_config.json: num_beams is '4'; expected a whole number"),
+        ({"max_new_tokens": 3.5}, "max_new_tokens is 3.5; expected a whole number"),
+        ({"length_penalty": "1"}, "length_penalty is '1'; expected a number"),
+        ({"early_stopping": "soon"}, "early_stopping is 'soon'; expected true, false or 'never'"),
+        ({"bad_words_ids": [["a"]]}, "bad_words_ids is .'a'.; expected numbers of tokens below 80"),
         ({"eos_token_id": 80}, "eos_token_id is 80; expected numbers of tokens below 80"),
         ({"decoder_start_token_id": 3}, "starts with token 3, config.json with 79"),
     ],

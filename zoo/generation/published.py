@@ -10,15 +10,17 @@ from zoo.config import GENERATION
 from zoo.errors import CheckpointError, UsageError
 from zoo.generation.settings import Settings
 
-# Our name of each field that means the same.
-_SAME = {
-    "early_stopping": "early_stopping",
-    "length_penalty": "length_penalty",
+# Our name of each field that means the same: rules on what may come, and how to search for it.
+_RULES = {
     "no_repeat_ngram_size": "no_repeat_ngram",
-    "num_beams": "num_beams",
-    "num_return_sequences": "sequences",
     "renormalize_logits": "renormalize",
     "repetition_penalty": "repetition_penalty",
+}
+_SEARCH = {
+    "early_stopping": "early_stopping",
+    "length_penalty": "length_penalty",
+    "num_beams": "num_beams",
+    "num_return_sequences": "sequences",
 }
 _DRAWING = ("temperature", "top_k", "top_p", "min_p")
 
@@ -61,6 +63,56 @@ def published_settings(files: Files, *, vocabulary: int, start: int, max_length:
     Raises:
         CheckpointError: A field has an impossible value, or asks for a rule that zoo lacks.
     """
+    where, published = _read(files)
+    if published.get("decoder_start_token_id") not in (None, start):
+        raise CheckpointError(
+            f"{where} starts with token {published['decoder_start_token_id']!r}, "
+            f"config.json with {start}"
+        )
+    chosen = _same(published, _RULES | _SEARCH)
+    if published.get("do_sample"):
+        drawing = {"temperature": 1.0, "top_k": 50}  # transformers' own
+        drawing |= {key: published[key] for key in _DRAWING if published.get(key) is not None}
+        chosen |= drawing
+    try:
+        return Settings(
+            max_new_tokens=_length(published, max_length),
+            ends=_tokens(published, "eos_token_id", vocabulary, where),
+            **_forbidden_and_forced(published, vocabulary, where),
+            **chosen,
+        )
+    except (UsageError, TypeError) as error:
+        raise CheckpointError(f"{where}: {error}") from error
+
+
+def published_rules(files: Files, *, vocabulary: int) -> Settings:
+    """Read the rules of a checkpoint that hold however its tokens are chosen, and nothing else.
+
+    Whoever continues a prompt says himself whether to draw or to search, and how long; so do those
+    who call transformers with ``do_sample=False``, where these rules apply all the same.
+
+    Args:
+        files: Of the checkpoint.
+        vocabulary: All tokens are below it.
+
+    Raises:
+        CheckpointError: As of `published_settings`.
+    """
+    where, published = _read(files)
+    try:
+        return Settings(
+            **_forbidden_and_forced(published, vocabulary, where), **_same(published, _RULES)
+        )
+    except (UsageError, TypeError) as error:
+        raise CheckpointError(f"{where}: {error}") from error
+
+
+def _read(files: Files) -> tuple[str, Mapping[str, Any]]:
+    """Where the fields stand, for messages, and the fields; without those that zoo has no rule for.
+
+    Raises:
+        CheckpointError: One of these asks for something.
+    """
     name = "generation_config.json"
     published = files.json(name)
     if not published:
@@ -72,32 +124,33 @@ def published_settings(files: Files, *, vocabulary: int, start: int, max_length:
         value = published.get(field)
         if value is not None and value not in neutral:
             raise CheckpointError(f"{where} asks for {field} {value!r}, which zoo lacks")
-    if published.get("decoder_start_token_id") not in (None, start):
-        raise CheckpointError(
-            f"{where} starts with token {published['decoder_start_token_id']!r}, "
-            f"config.json with {start}"
-        )
-    chosen = {
+    return where, published
+
+
+def _same(published: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """The fields that are there, by our names."""
+    return {
         ours: published[theirs]
-        for theirs, ours in _SAME.items()
+        for theirs, ours in names.items()
         if published.get(theirs) is not None
     }
-    if published.get("do_sample"):
-        drawing = {"temperature": 1.0, "top_k": 50}  # transformers' own
-        drawing |= {key: published[key] for key in _DRAWING if published.get(key) is not None}
-        chosen |= drawing
+
+
+def _forbidden_and_forced(
+    published: Mapping[str, Any], vocabulary: int, where: str
+) -> dict[str, Any]:
+    """The settings that name tokens which never come, or come at the end."""
     forced = _tokens(published, "forced_eos_token_id", vocabulary, where)
-    bad_words = published.get("bad_words_ids") or []
-    try:
-        return Settings(
-            max_new_tokens=_length(published, max_length),
-            ends=_tokens(published, "eos_token_id", vocabulary, where),
-            forced_end=forced[0] if forced else None,
-            bad_words=tuple(tuple(word) for word in bad_words),
-            **chosen,
-        )
-    except (UsageError, TypeError) as error:
-        raise CheckpointError(f"{where}: {error}") from error
+    bad_words: object = published.get("bad_words_ids") or []
+    if not isinstance(bad_words, list):
+        raise CheckpointError(f"{where}: bad_words_ids is {bad_words!r:.60}; expected lists")
+    return {
+        "forced_end": forced[0] if forced else None,
+        "bad_words": tuple(
+            _tokens({"bad_words_ids": word}, "bad_words_ids", vocabulary, where)
+            for word in bad_words
+        ),
+    }
 
 
 def _length(published: Mapping[str, Any], max_length: int) -> int:

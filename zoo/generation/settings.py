@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Literal, TypedDict
 
 from zoo.errors import UsageError
@@ -96,19 +98,28 @@ class Settings:
             ("num_beams", 1),
             ("sequences", 1),
         ):
-            if getattr(self, name) < least:
-                raise UsageError(f"{name} is {getattr(self, name)}; expected {least} or more")
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Integral):
+                raise UsageError(f"{name} is {value!r}; expected a whole number")
+            if value < least:
+                raise UsageError(f"{name} is {value}; expected {least} or more")
         if self.logprobs is not None and self.logprobs < 0:
             raise UsageError(f"logprobs is {self.logprobs}; expected 0 or more alternatives")
-        if self.temperature < 0:
+        if not 0 <= self.temperature < math.inf:
             raise UsageError(f"temperature is {self.temperature}; expected 0 (greedy) or more")
         if not 0 < self.top_p <= 1:
             raise UsageError(f"top_p is {self.top_p}; expected above 0, and 1 at most")
         if not 0 <= self.min_p <= 1:
             raise UsageError(f"min_p is {self.min_p}; expected 0 to 1")
-        if self.repetition_penalty <= 0:
+        if not 0 < self.repetition_penalty < math.inf:
             raise UsageError(
                 f"repetition_penalty is {self.repetition_penalty}; expected above 0 (1 for none)"
+            )
+        if not isinstance(self.length_penalty, Real) or not math.isfinite(self.length_penalty):
+            raise UsageError(f"length_penalty is {self.length_penalty!r}; expected a number")
+        if not isinstance(self.early_stopping, bool) and self.early_stopping != "never":
+            raise UsageError(
+                f"early_stopping is {self.early_stopping!r}; expected true, false or 'never'"
             )
         if any(not word for word in self.bad_words):
             raise UsageError("a bad word is empty; expected one token or more")

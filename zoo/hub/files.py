@@ -16,7 +16,7 @@ from zoo.hookspecs import OPEN_CLIP
 _SIDE_FILES = re.compile(
     rf"""
     config | generation_config | {OPEN_CLIP}_config
-    | tokenizer | tokenizer_config | vocab | added_tokens | special_tokens_map
+    | tokenizer | tokenizer_config | (target_)?vocab | added_tokens | special_tokens_map
     | preprocessor_config | processor_config | chat_template
     | modules | config_sentence_transformers | sentence_[a-z]+_config
     """,

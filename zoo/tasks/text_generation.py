@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Unpack
 
 from zoo.errors import TaskError, UsageError
@@ -197,15 +197,16 @@ def _stops(options: Options) -> Sequence[str]:
 
 
 def _settings(preprocessor: PromptPreprocessor, options: Options) -> Settings:
-    """The options in tokens."""
+    """The checkpoint's rules, but for what was chosen, in tokens."""
     plain: dict[str, Any] = {
         name: value for name, value in options.items() if name not in ("stop", "bad_words", "slots")
     }
     backend = preprocessor.tokenizer.backend
     words = [form for word in options.get("bad_words", ()) for form in (word, f" {word}")]
     encodings = backend.encode_batch(words, add_special_tokens=False)
-    bad_words = dict.fromkeys(tuple(encoding.ids) for encoding in encodings)
-    return Settings(ends=preprocessor.ends, bad_words=tuple(bad_words), **plain)
+    if words:
+        plain["bad_words"] = tuple(dict.fromkeys(tuple(encoding.ids) for encoding in encodings))
+    return replace(preprocessor.rules, ends=preprocessor.ends, **plain)
 
 
 def _continuation(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
 from zoo.checkpoint import Files
 from zoo.errors import CheckpointError, InputError, ZooWarning
+from zoo.generation import Settings
+from zoo.generation.published import published_rules
 from zoo.text.chat import ChatTemplate, Message, load_chat_template
 from zoo.text.preprocessor import check_unicode
 from zoo.text.tokenizer import Tokenizer, load_tokenizer
@@ -28,13 +30,15 @@ class PromptPreprocessor:
     """A tokenizer, and where texts begin and end.
 
     ``start`` is the token that a text without a prompt begins with, if the model has one; ``ends``
-    are those that end a text. ``chat`` writes conversations, if the checkpoint says how.
+    are those that end a text. ``chat`` writes conversations, if the checkpoint says how. ``rules``
+    are those of its authors, whatever else is asked of generation.
     """
 
     tokenizer: Tokenizer
     start: int | None
     ends: tuple[int, ...]
     chat: ChatTemplate | None = None
+    rules: Settings = field(default_factory=Settings)
 
     def encode(self, prompt: str) -> list[int]:
         """The tokens of a prompt, begun with the special ones that the model was trained with.
@@ -75,14 +79,14 @@ class PromptPreprocessor:
 
 
 def load_prompts(files: Files, config: PromptConfig) -> PromptPreprocessor:
-    """Read tokenizer, start and ends from a checkpoint.
+    """Read tokenizer, start, ends and rules of generation from a checkpoint.
 
     The ends are those of ``generation_config.json``, else of ``config.json``; it is warned of
     numbers beyond the vocabulary, which never come up.
 
     Raises:
         CheckpointError: The tokenizer is missing, damaged, or larger than the network's vocabulary;
-            an end is no token, or the chat template no text.
+            an end is no token, or the chat template no text; a rule is impossible, or zoo lacks it.
     """
     tokenizer = load_tokenizer(files)
     tokenizer.fit(config.vocabulary)
@@ -92,6 +96,7 @@ def load_prompts(files: Files, config: PromptConfig) -> PromptPreprocessor:
         starts[0] if starts else None,
         _special(files, "eos_token_id", config.vocabulary),
         load_chat_template(files),
+        published_rules(files, vocabulary=config.vocabulary),
     )
 
 
