@@ -381,6 +381,12 @@ def _agree(values: Mapping[str, Any], root: Table, report: Report) -> None:
         return place
 
     wanted = TASKS[values["task"]]
+    if values["metric"] not in wanted.metrics:
+        report.add(
+            line("metric"),
+            f"{values['task']} is not measured in {values['metric']!r}, but in "
+            f"{', '.join(wanted.metrics)}",
+        )
     for form in values["fields"]:
         for name in form.keys() - wanted.fields - wanted.optional:
             known = ", ".join(sorted(wanted.fields | wanted.optional))
