@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 
 from tests.evaluation import seen
 from zoo.errors import RegistryError
-from zoo.evaluation import evaluate
+from zoo.evaluation import evaluate, find_benchmark
 from zoo.evaluation.benchmark import Placed
 
 # Batches and packed texts add in another order.
@@ -122,7 +123,10 @@ def test_few_classes_have_no_accuracy_among_five(tmp_path: Path) -> None:
 
 
 THEIRS = {
-    **{each: each for each in ("cifar10", "cifar100", "eurosat", "food101", "mnist", "pets", "stl10")},
+    **{
+        each: each
+        for each in ("cifar10", "cifar100", "eurosat", "food101", "mnist", "pets", "stl10")
+    },
     **dict.fromkeys(("imagenet-1k", "imagenet-v2"), "imagenet1k"),
 }
 """What clip_benchmark calls them."""
