@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,6 +101,25 @@ def test_the_card_says_which_files_a_split_is(hub: HubServer, tmp_path: Path) ->
     assert not hub.gets("made.py")
 
 
+def test_all_configs_are_one_after_the_other(tmp_path: Path) -> None:
+    card = "---\nconfigs:\n" + "".join(
+        f"- config_name: {each}\n  data_files:\n  - split: train\n    path: {each}/train-*\n"
+        for each in ("island", "agreement")
+    )
+    files = {
+        "README.md": f"{card}---\n".encode(),
+        "agreement/train-0.parquet": table("a"),
+        "island/train-0.parquet": table("b"),
+    }
+
+    with HubServer({"datasets/org/data": {"main": files}}) as hub:
+        found = fetched(hub, tmp_path, "train", config="*")
+        with pytest.raises(UsageError, match="no config 'default', but agreement, island"):
+            fetched(hub, tmp_path, "train")
+
+    assert [path.parent.name for path in found.files] == ["agreement", "island"]
+
+
 def test_what_is_cached_needs_no_network(hub: HubServer, tmp_path: Path) -> None:
     online = fetched(hub, tmp_path, config="small")
     asked = len(hub.requests)
@@ -135,6 +155,8 @@ def test_a_damaged_file_is_not_kept(hub: HubServer, tmp_path: Path) -> None:
         (["dev.tsv", "test.tsv"], "validation", "", ["dev.tsv"]),
         (["sst2/validation/0.jsonl", "cola/validation/1.jsonl"], "validation", "sst2", ["0.jsonl"]),
         (["my_held-out.csv", "train.csv"], "held-out", "", ["my_held-out.csv"]),
+        (["test/0.tar", "test/1.tar", "test/nshards.txt"], "test", "", ["0.tar", "1.tar"]),
+        (["en/test/en.parquet", "de/test/de.parquet"], "test", "en", ["en.parquet"]),
     ],
 )
 def test_without_a_card_names_say_it(
@@ -233,6 +255,36 @@ def test_a_benchmark_is_evaluated_from_the_hub_and_then_offline(
     assert 0 <= value <= 1
     assert second.stdout == first.stdout
     assert len(hub.requests) == asked
+
+
+def test_a_shards_pictures_are_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+    from PIL import Image
+
+    from zoo.evaluation.benchmark import Benchmark, Source
+    from zoo.evaluation.data import open_rows
+
+    picture, tar = io.BytesIO(), io.BytesIO()
+    Image.new("L", (2, 2)).save(picture, "PNG")
+    with tarfile.open(fileobj=tar, mode="w") as packed:
+        for name, data in (("s0.cls", b"7"), ("s0.png", picture.getvalue())):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            packed.addfile(member, io.BytesIO(data))
+    files = {"test/0.tar": tar.getvalue(), "test/nshards.txt": b"1", "classnames.txt": b"a"}
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    source = Source(hub="org/data", split="test")
+    made = Benchmark("made", "image-classification", "", "acc1", {"test": source}, (), {})
+
+    with HubServer({"datasets/org/data": {"main": files}}) as hub:
+        fetched(hub, tmp_path)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+
+    ((place, row),) = open_rows(made, "test", None)
+
+    assert place.startswith("hf:org/data@")
+    assert place.endswith(" test row 1")
+    assert (row["cls"], row["picture"].source) == ("7", picture.getvalue())
 
 
 def test_places_name_commit_split_and_row(

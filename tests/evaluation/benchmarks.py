@@ -9,15 +9,16 @@ from typing import Any
 
 from zoo.evaluation import Benchmark
 from zoo.evaluation.benchmark import read_benchmark
+from zoo.evaluation.protocols import TASKS
 
 
 def benchmark(folder: Path, **document: object) -> Benchmark:
-    """A benchmark of this document; by default it reads ``rows.jsonl``, and fields as columns."""
+    """A benchmark of this document; by default it reads ``rows.jsonl``, in the usual metric."""
     whole: dict[str, object] = {
         "schema": 1,
         "name": "made",
         "summary": "Made for a test",
-        "metric": "acc",
+        "metric": TASKS[str(document["task"])].metrics[0],
         "data": {"test": {"files": ["rows.jsonl"]}},
         **document,
     }

@@ -16,7 +16,15 @@ from PIL import Image
 from zoo.errors import InputError
 from zoo.evaluation import Benchmark, find_benchmark
 from zoo.evaluation.data import open_rows
-from zoo.evaluation.pictures import class_folders, empty_folders, files_of, idx, named_pictures
+from zoo.evaluation.pictures import (
+    class_folders,
+    empty_folders,
+    files_of,
+    idx,
+    named_pictures,
+    shard,
+)
+from zoo.evaluation.samples import label_of, read_samples
 
 
 def png(shade: int) -> bytes:
@@ -199,3 +207,64 @@ def test_classes_without_pictures_are_named(tmp_path: Path) -> None:
     assert empty_folders(inside, ["cat", "dog"]) == ["all/cow", "all/owl"]
     with pytest.raises(InputError, match=r"all/cow: a class's folder without pictures"):
         find_benchmark(f"{inside}/")
+
+
+def test_a_shard_has_a_row_for_all_files_of_one_name(tmp_path: Path) -> None:
+    files = {
+        "s0.cls": b"3\n",
+        "s0.webp": png(1),
+        "s1.png": png(2),
+        "s1.txt": b"Ein Hund.\nEin Tier.",
+    }
+    path = tmp_path / "0.tar"
+    with tarfile.open(path, "w") as tar:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+
+    (first, one), (second, two) = shard(path)
+
+    assert [first, second] == [f"{path}/s0.cls", f"{path}/s1.png"]
+    assert (one["cls"], two["txt"]) == ("3", "Ein Hund.\nEin Tier.")
+    assert [each["picture"].source for each in (one, two)] == [files["s0.webp"], files["s1.png"]]
+    assert files_of([one["picture"].name]) == {f"{path}/s0.webp": files["s0.webp"]}
+
+
+def test_a_shard_with_what_is_no_text_is_told(tmp_path: Path) -> None:
+    path = tarred(tmp_path / "0.tar", {"s0.npy": b"\x93NUMPY"})
+
+    with pytest.raises(InputError, match=r"0.tar/s0.npy: neither a picture nor UTF-8"):
+        [*shard(path)]
+
+
+@pytest.mark.parametrize("column", ["picture", "path"])
+def test_a_table_of_paths_has_a_benchmarks_pictures(column: str, tmp_path: Path) -> None:
+    folder(tmp_path, ["a/1.png", "b/2.png"])
+    table = tmp_path / "mine.csv"
+    table.write_text(f"{column},label\na/1.png,cat\nb/2.png,9\n")
+    benchmark = find_benchmark("cifar10")
+
+    samples = [*read_samples(benchmark, "test", open_rows(benchmark, "test", table))]
+
+    assert [each.fields["picture"].source for each in samples] == [
+        tmp_path / "a/1.png",
+        tmp_path / "b/2.png",
+    ]
+    assert [label_of(each, benchmark, benchmark.classes) for each in samples] == [3, 9]
+    table.write_text(f"{column},label\nnone.png,cat\n")
+    with pytest.raises(InputError, match=r"mine.csv:2: there is no picture '.*none.png'"):
+        [*open_rows(benchmark, "test", table)]
+
+
+def test_food101s_numbers_on_the_hub_are_in_another_order_than_its_classes() -> None:
+    benchmark = find_benchmark("food101")
+    # ClassLabel of huggingface/datasets, datasets/food101/food101.py: cheesecake, cheese_plate.
+    rows = [(f"row {n}", {"image": None, "label": n}) for n in (15, 16, 17, 18)]
+
+    found = [
+        benchmark.classes[label_of(each, benchmark, benchmark.classes)]
+        for each in read_samples(benchmark, "test", rows)
+    ]
+
+    assert found == ["ceviche", "cheesecake", "cheese plate", "chicken curry"]

@@ -150,6 +150,7 @@ def _choices(path: Path, rows: Rows) -> Benchmark:
 _KINDS: tuple[tuple[tuple[str, ...], Callable[[Path, Rows], Benchmark]], ...] = (
     (("text", "label"), _texts),
     (("picture", "label"), _paths),
+    (("path", "label"), _paths),
     (("first", "second", "score"), _pairs),
     (("sentence1", "sentence2", "score"), _pairs),
     (("source", "target"), _translations),

@@ -89,7 +89,7 @@ class Source:
         beside: The file that comes with the benchmark's own, a path from its folder.
         columns: Names of the columns, for tables whose first line is a row.
         hub: A dataset repository on the Hugging Face hub, ``org/name``.
-        config: Which of the repository's datasets.
+        config: Which of the repository's datasets; ``*`` for all of them.
         revision: Its commit.
         split: What the repository calls the split.
         rows: The part of the rows that counts, as Python slices them: ``(start, stop)``.
@@ -277,7 +277,7 @@ _SOURCE = Record(
         ),
         "columns": Field(ListOf(_COLUMN, 1), "For a table whose first line is a row."),
         "hub": Field(Text(REPOSITORY, "org/name"), "A dataset repository on the hub."),
-        "config": Field(Text(), "Which of the repository's datasets."),
+        "config": Field(Text(), "Which of the repository's datasets; * for all."),
         "revision": Field(
             Text(r"[0-9a-f]{40}", "a commit of 40 lower-case hex digits", verbatim=True),
             "The commit, 40 hex digits.",
@@ -381,6 +381,12 @@ def _agree(values: Mapping[str, Any], root: Table, report: Report) -> None:
         return place
 
     wanted = TASKS[values["task"]]
+    if values["metric"] not in wanted.metrics:
+        report.add(
+            line("metric"),
+            f"{values['task']} is not measured in {values['metric']!r}, but in "
+            f"{', '.join(wanted.metrics)}",
+        )
     for form in values["fields"]:
         for name in form.keys() - wanted.fields - wanted.optional:
             known = ", ".join(sorted(wanted.fields | wanted.optional))

@@ -19,6 +19,7 @@ from zoo.evaluation.pictures import (
     idx,
     named_pictures,
     picture_at,
+    shard,
 )
 from zoo.rows import Fields, read_rows, read_texts
 
@@ -56,8 +57,8 @@ def open_rows(benchmark: Benchmark, split: str, data: Path | None) -> Rows:
             rows = _grouped(rows, source.group)
         if source.pictures:
             rows = _illustrated(rows, source, _folders(benchmark, data))
-        if source.path is not None and seen and not _has_classes(source.path):
-            rows = _located(rows, source.path.parent)
+        if seen and isinstance(found, Path) and not _has_classes(found):
+            rows = _located(rows, found.parent)
     if source.draw is not None:
         rows = iter(_drawn(rows, source.draw, f"{benchmark.name}: the split {split!r}"))
     return _cut(rows, source)
@@ -136,7 +137,7 @@ def _of_the_hub(source: Source) -> Rows:
     found = _fetched(source)
     number = 0
     for file in found.files:
-        for _, row in read_rows(str(file), _bytes(file)):
+        for _, row in shard(file) if is_archive(file) else read_rows(str(file), _bytes(file)):
             number += 1
             place = f"hf:{found.repository}@{found.commit[:7]} {source.split} row {number}"
             yield from _with_pictures(iter([(place, row)]))
@@ -341,11 +342,15 @@ def _illustrated(rows: Rows, source: Source, folders: Sequence[Path]) -> Rows:
 
 
 def _located(rows: Rows, folder: Path) -> Rows:
-    """Put pictures where their paths are, which begin in a folder."""
+    """Put pictures where their paths are, which begin in a folder; a table may hold pictures."""
     for place, row in rows:
-        name = row["picture"]
+        column = next((each for each in ("picture", "path") if each in row), None)
+        if column is None or isinstance(row[column], Pictured):
+            yield place, row
+            continue
+        name = row[column]
         if not isinstance(name, str) or not name:
-            raise InputError(f"{place}: picture is {name!r:.40}; expected a path")
+            raise InputError(f"{place}: {column} is {name!r:.40}; expected a path")
         if not (folder / name).is_file():
             raise InputError(f"{place}: there is no picture {str(folder / name)!r}")
         yield place, {**row, "picture": picture_at(folder / name)}

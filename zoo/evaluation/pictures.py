@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import groupby, zip_longest
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -187,6 +187,36 @@ def idx(path: Path) -> Rows:
         else:
             sha256 = hashlib.sha256(part.tobytes()).hexdigest()
             yield place, {"picture": Pictured(place, sha256, Image.fromarray(part))}
+
+
+def shard(path: Path) -> Rows:
+    """The rows of a WebDataset's archive: neighbours that are called the same up to a dot are one.
+
+    A picture is the column ``picture``; any other file, such as ``cls`` or ``txt``, a column of its
+    suffix that holds its text. CLIP_benchmark keeps its copies of data sets so.
+    https://github.com/webdataset/webdataset
+
+    Raises:
+        InputError: It is no archive, or damaged, or a text is not UTF-8.
+    """
+
+    def stem(member: tuple[str, bytes]) -> str:
+        folder, _, name = member[0].rpartition("/")
+        return f"{folder}/{name.partition('.')[0]}"
+
+    for _, group in groupby(members(path, lambda name: True), key=stem):
+        row: Fields = {}
+        place = ""
+        for name, data in group:
+            place = place or f"{path}/{name}"
+            if _is_picture(name):
+                row["picture"] = _pictured(f"{path}/{name}", data)
+                continue
+            try:
+                row[name.rpartition("/")[2].partition(".")[2]] = data.decode().strip()
+            except UnicodeDecodeError as error:
+                raise InputError(f"{path}/{name}: neither a picture nor UTF-8") from error
+        yield place, row
 
 
 def _is_picture(name: str) -> bool:

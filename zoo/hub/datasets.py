@@ -1,8 +1,8 @@
 """A dataset of the hub, as the files that hold one of its splits.
 
 A repository's card says which files a split is, under ``configs`` of its first lines, or their
-names do: ``data/test-00000-of-00002.parquet``, ``test.csv``, ``sst2/validation/0.jsonl``. What
-needs a program to be read has no such files, and no program is ever run.
+names do: ``data/test-00000-of-00002.parquet``, ``test.csv``, ``sst2/validation/0.jsonl``,
+``test/0.tar``. What needs a program to be read has no such files, and no program is ever run.
 https://huggingface.co/docs/hub/datasets-manual-configuration
 """
 
@@ -21,7 +21,10 @@ from zoo.hub.files import RemoteFile, is_checksum, is_commit, is_plain
 from zoo.hub.remote import Hub, UnreachableError
 
 _CARD = "README.md"
-_SUFFIXES = (".parquet", ".jsonl", ".csv", ".tsv", ".txt")
+# By how likely they are the data: texts beside others, such as ``test/nshards.txt``, are none.
+_SUFFIXES = (".parquet", ".jsonl", ".csv", ".tsv", ".tar", ".txt")
+EVERY = "*"
+"""In the place of a config: all that the repository has, one after the other."""
 # What the hub takes for a split's name; docs: datasets-data-files-configuration.
 _WORDS = {
     "train": ("train", "training"),
@@ -55,7 +58,7 @@ def fetch_split(
     Args:
         repository: ``org/name``.
         split: What the repository calls it.
-        config: Which of the repository's datasets; by default its only or default one.
+        config: Which of the repository's datasets, or `EVERY`; by default its only or default one.
         revision: A commit, a branch or a tag; by default ``main``.
         offline: Open no connection; HF_HUB_OFFLINE=1 asks for the same, whatever is said here.
         progress: Show a bar with bytes and rate on standard error.
@@ -142,7 +145,7 @@ def _chosen(
         NotFoundError: There is no file that can be read without a program.
     """
     card = _card(place.snapshot(commit) / _CARD) if _CARD in listed else {}
-    readable = sorted(path for path in listed if path.removesuffix(".gz").endswith(_SUFFIXES))
+    readable = sorted(path for path in listed if _suffix(path) in _SUFFIXES)
     if not readable:
         raise NotFoundError(
             f"the dataset {place.id} has no file in {', '.join(_SUFFIXES)}; zoo runs no program of "
@@ -156,7 +159,14 @@ def _chosen(
     if not found:
         shown = ", ".join(readable[:4]) + (", …" if len(readable) > 4 else "")
         raise UsageError(f"the dataset {place.id} has no split {split!r}; its files are {shown}")
-    return [listed[path] for path in found]
+    kind = min(map(_suffix, found), key=_SUFFIXES.index)
+    return [listed[path] for path in found if _suffix(path) == kind]
+
+
+def _suffix(path: str) -> str:
+    """What kind of file it is; a table or a text may be packed."""
+    packed = path.removesuffix(".gz")
+    return Path(path if packed.endswith(".tar") else packed).suffix
 
 
 def _card(path: Path) -> Mapping[str, Any]:
@@ -185,12 +195,14 @@ def _patterns(
     named = {str(each.get("config_name")): each for each in with_files}
     default = next((name for name, each in named.items() if each.get("default")), "default")
     name = config or (next(iter(named)) if len(named) == 1 else default)
-    if name not in named:
+    if name not in named and name != EVERY:
         raise UsageError(
             f"the dataset {repository} has no config {name!r}, but {', '.join(sorted(named))}"
         )
-    files = named[name]["data_files"]
-    rows = files if isinstance(files, list) else [files]
+    rows: list[Any] = []
+    for each in named.values() if name == EVERY else [named[name]]:
+        files = each["data_files"]
+        rows += files if isinstance(files, list) else [files]
     # Files without a split's name are all of ``train``.
     splits = [row if isinstance(row, dict) else {"split": "train", "path": row} for row in rows]
     found: list[str] = []

@@ -417,3 +417,108 @@ def test_a_damaged_archive_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match=r"blimp\.zip: no archive, damaged or encrypted"):
         list(open_rows(find_benchmark("blimp"), "test", tmp_path))
+
+
+HARNESS = {
+    "arc-challenge": "arc/arc_challenge.yaml",
+    "arc-easy": "arc/arc_easy.yaml",
+    "blimp": "blimp/adjunct_island.yaml",
+    "boolq": "super_glue/boolq/default.yaml",
+    "copa": "super_glue/copa/default.yaml",
+    "hellaswag": "hellaswag/hellaswag.yaml",
+    "lambada-openai": "lambada/lambada_openai.yaml",
+    "openbookqa": "openbookqa/openbookqa.yaml",
+    "piqa": "piqa/piqa.yaml",
+    "sciq": "sciq/sciq.yaml",
+    "wikitext-2": "wikitext/wikitext.yaml",
+    "winogrande": "winogrande/default.yaml",
+}
+"""The file of a benchmark's task below ``lm_eval/tasks``."""
+
+AWKWARD: dict[str, dict[str, Any]] = {
+    "arc-challenge": {**ARC, "question": " Which? \n"},
+    "arc-easy": ARC,
+    "blimp": {"sentence_good": "Who's  in?", "sentence_bad": "In who?", "UID": "adjunct_island"},
+    "boolq": {"passage": "{{ x }} (ice) -- It's\ncold. ", "question": "is ice cold", "label": 1},
+    "copa": {
+        "premise": "Ann fell! ",
+        "question": "effect",
+        "choice1": "ÄRGER came.",
+        "choice2": "I ran. ",
+        "label": 1,
+    },
+    "hellaswag": {
+        "activity_label": "Health",
+        "ctx_a": "[header] How to [title] [step] run . [substeps] Go.  Then",
+        "ctx_b": "you AND Bob",
+        "endings": ["  run.", "[step] sit  [title] stay .", "é [x] y", "z "],
+        "label": "3",
+    },
+    "lambada-openai": {"text": "«Don't\ngo», she  said to  Bob"},
+    "openbookqa": {
+        "question_stem": "Fog is ",
+        "choices": {"text": ["wet", " dry", "hot", "red"], "label": ["A", "B", "C", "D"]},
+        "answerKey": "C",
+    },
+    "piqa": {"goal": "how to? ", "sol1": " Run & go", "sol2": "fly\n", "label": 1},
+    "sciq": {
+        "support": " \n",
+        "question": "What?",
+        **{f"distractor{n}": f"no {n}" for n in (1, 2, 3)},
+        "correct_answer": "yes",
+    },
+    "wikitext-2": {
+        "page": " \n = Ä @-@ B ( 1 @.@ 5 ) = \n \n = = c = = \n The \" dogs ' [ x ] \" 's 1 @,@ 000"
+        " ° N ; a : b ! c ? { d } ' e ' . \n = = = f = = = \n"
+    },
+    "winogrande": {
+        "sentence": " Ann_b saw _ , who _ran . ",
+        "option1": "the Bo",
+        "option2": "Cy",
+        "answer": "1",
+    },
+}
+
+
+@pytest.mark.parametrize("name", HARNESS)
+def test_prompts_are_what_lm_evaluation_harness_makes_of_the_same_row(
+    name: str, model: zoo.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("lm_eval", reason="lm-evaluation-harness pulls in a hundred packages")
+    import datasets
+    import lm_eval
+    from lm_eval.api.task import ConfigurableTask
+    from lm_eval.tasks._yaml_loader import load_yaml
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    row = AWKWARD[name]
+    config = load_yaml(Path(lm_eval.__file__).parent / "tasks" / HARNESS[name])
+    benchmark = find_benchmark(name)
+    source = benchmark.data["test"]
+    split = config.get("test_split") or config["validation_split"]
+    repository, part = config.pop("dataset_path"), config.pop("dataset_name", None)
+    if name != "blimp":  # which the harness has as 67 tasks
+        assert source.config == (part or "")
+    assert (source.hub, source.split) == (repository, split)
+    if benchmark.task == "multiple-choice":
+        assert benchmark.metric in {each["metric"] for each in config["metric_list"]}
+    for each in ("training_split", "validation_split", "metadata"):
+        config.pop(each, None)
+    data = {split: datasets.Dataset.from_list([row])}
+    theirs = ConfigurableTask(config=config | {"test_split": split, "custom_dataset": lambda: data})
+
+    (seen,) = theirs.eval_docs
+    context = theirs.fewshot_context(seen, 0)
+    requests = theirs.construct_requests(seen, context, metadata=(name, 0, 1))
+    content, gold = questions(model, name, row)
+
+    if benchmark.task == "multiple-choice":
+        right = theirs.doc_to_text(seen) if theirs.multiple_input else theirs.doc_to_target(seen)
+        assert content == [list(each.args) for each in requests]
+        assert int(gold) == (
+            right if isinstance(right, int) else theirs.doc_to_choice(seen).index(right)
+        )
+    elif benchmark.task == "word-prediction":
+        assert content == [list(requests.args)]
+    else:
+        assert (content,) == requests.args

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 
 from tests.evaluation import seen
 from zoo.errors import RegistryError
-from zoo.evaluation import evaluate
+from zoo.evaluation import evaluate, find_benchmark
 from zoo.evaluation.benchmark import Placed
 
 # Batches and packed texts add in another order.
@@ -119,3 +120,32 @@ def test_few_classes_have_no_accuracy_among_five(tmp_path: Path) -> None:
     result = evaluate(model, seen.classification(classes=seen.CLASSES[:2]), data=data, cache=False)
 
     assert [each.name for each in result.metrics] == ["acc1", "mean_per_class_recall"]
+
+
+THEIRS = {
+    **{
+        each: each
+        for each in ("cifar10", "cifar100", "eurosat", "food101", "mnist", "pets", "stl10")
+    },
+    **dict.fromkeys(("imagenet-1k", "imagenet-v2"), "imagenet1k"),
+}
+"""What clip_benchmark calls them."""
+
+
+@pytest.mark.parametrize("name", THEIRS)
+def test_classes_and_templates_are_those_of_clip_benchmark(name: str) -> None:
+    theirs = pytest.importorskip(
+        "clip_benchmark", reason="clip_benchmark installs far more than its lists, and is no need"
+    )
+    folder = Path(theirs.__file__).parent / "datasets"
+    classes, templates = (
+        json.loads((folder / f"en_{each}.json").read_text(encoding="utf-8"))
+        for each in ("classnames", "zeroshot_classification_templates")
+    )
+    benchmark = find_benchmark(name)
+
+    ours = benchmark.protocols["zero-shot"]["templates"]
+    assert [each.replace("{}", "{c}") for each in ours] == templates[THEIRS[name]]
+    # Of the others it takes torchvision's names, as openai/CLIP's data/prompts.md has them.
+    if known := classes.get(THEIRS[name]):
+        assert list(benchmark.classes) == known

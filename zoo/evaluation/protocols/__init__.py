@@ -7,9 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Task:
-    """What is asked: the fields that each sample has, and those that it may have."""
+    """What is asked.
+
+    Args:
+        fields: What each sample has.
+        metrics: What its protocols measure, all of them or some; the customary one first.
+        optional: Fields that a sample may have.
+    """
 
     fields: frozenset[str]
+    metrics: tuple[str, ...]
     optional: frozenset[str] = frozenset()
 
 
@@ -39,16 +46,40 @@ class Spec:
 
 
 TASKS = {
-    "image-classification": Task(frozenset({"picture", "label"})),
-    "image-text-retrieval": Task(frozenset({"picture", "captions"})),
-    "language-modeling": Task(frozenset({"text"}), frozenset({"original"})),
-    "multiple-choice": Task(
-        frozenset({"choices", "answer"}), frozenset({"context", "continuation", "group"})
+    "image-classification": Task(
+        frozenset({"picture", "label"}), ("acc1", "acc5", "mean_per_class_recall")
     ),
-    "sentence-similarity": Task(frozenset({"first", "second", "score"})),
-    "text-classification": Task(frozenset({"text", "label"})),
-    "translation": Task(frozenset({"source", "target"})),
-    "word-prediction": Task(frozenset({"context", "word"})),
+    "image-text-retrieval": Task(
+        frozenset({"picture", "captions"}),
+        (
+            *(f"image_retrieval_recall@{k}" for k in (1, 5, 10)),
+            *(f"text_retrieval_recall@{k}" for k in (1, 5, 10)),
+        ),
+    ),
+    "language-modeling": Task(
+        frozenset({"text"}),
+        (
+            "word_perplexity",
+            "byte_perplexity",
+            "bits_per_byte",
+            "token_perplexity",
+            "pseudo_perplexity",
+            "pseudo_log_likelihood_per_token",
+        ),
+        frozenset({"original"}),
+    ),
+    "multiple-choice": Task(
+        frozenset({"choices", "answer"}),
+        ("acc", "acc_norm", "acc_bytes"),
+        frozenset({"context", "continuation", "group"}),
+    ),
+    "sentence-similarity": Task(frozenset({"first", "second", "score"}), ("spearman", "pearson")),
+    "text-classification": Task(
+        frozenset({"text", "label"}),
+        ("acc", "macro_f1", "mean_per_class_recall", "acc_norm", "acc_bytes"),
+    ),
+    "translation": Task(frozenset({"source", "target"}), ("bleu", "chrf")),
+    "word-prediction": Task(frozenset({"context", "word"}), ("acc", "perplexity")),
 }
 
 _HERE = "zoo.evaluation.protocols"
