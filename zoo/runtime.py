@@ -15,8 +15,8 @@ Result = TypeVar("Result")
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
-# Pictures a batch, by default. On a CPU a ViT-B's widest array, 197 tokens a picture by 3072 numbers,
-# is just small enough for `keep_freed_memory`: 16 pictures are 4 % slower, each.
+# Pictures a batch, by default. On a CPU the widest arrays of a ViT-B, 197 tokens a picture by 3072
+# numbers, are just small enough for `keep_freed_memory`: of 16, each picture takes 4 % longer.
 CPU_PICTURES = 12
 GPU_PICTURES = 256
 
