@@ -53,9 +53,12 @@ def randomise(model: Any) -> None:  # noqa: ANN401 (of another library)
 def save_byte_pairs(folder: Path) -> int:
     """Train CLIP's kind of tokenizer; save all its files; return the size of its vocabulary."""
     backend = byte_pair_backend({}, [])
+    alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
     trainer = tokenizers.trainers.BpeTrainer(
-        vocab_size=700,
-        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
+        vocab_size=900,
+        initial_alphabet=alphabet,
+        # Numbered here, since the trainer would in an order of chance, by which it breaks ties.
+        special_tokens=[f"{byte}</w>" for byte in alphabet],
         end_of_word_suffix="</w>",
         show_progress=False,
     )
