@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,9 +49,12 @@ def test_accuracies_are_those_of_clip_benchmark(tmp_path: Path) -> None:
     result = evaluate(model, seen.classification(), data=data, cache=False)
 
     assert result.samples == len(pictures)
-    said = [seen.CLASSES[n] for n in logits.argmax(1)]
-    assert [detail["predicted"] for detail in result.details] == said
-    assert len(set(said)) > 1  # else any two classifiers could agree
+    said = [
+        (path.parent.name, seen.CLASSES[best])
+        for path, best in zip(pictures, logits.argmax(1), strict=True)
+    ]
+    assert Counter((each["label"], each["predicted"]) for each in result.details) == Counter(said)
+    assert len(set(said)) > len(seen.CLASSES)  # else any two classifiers could agree
     for name in ("acc1", "acc5", "mean_per_class_recall"):
         assert result[name].value == pytest.approx(expected[name], abs=CLOSE)
 
