@@ -140,11 +140,10 @@ def test_cached_decoding_of_a_batch_equals_one_pass_of_each(
     model = save_t5(tmp_path, **changes)
     network: Any = load(tmp_path).network
     target = TARGET[: len(sources)]
-    logits, state = network.prefill(sources, room=41)
+    first, state = network.prefill(sources, room=41)
 
-    found = torch.stack(
-        [logits, *(network.decode(target[:, t], state) for t in range(1, 41))], dim=1
-    )
+    hidden = [first, *(network.decode(target[:, t], state) for t in range(1, 41))]
+    found = network.predict(torch.stack(hidden, dim=1))
 
     for row, source in enumerate(sources):
         one = torch.tensor([source])

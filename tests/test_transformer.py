@@ -76,11 +76,10 @@ def test_cached_decoding_of_a_batch_equals_one_pass_of_each(
     folder, model = marian
     network: Any = load(folder).network
     target = TARGET[: len(sources)]
-    logits, state = network.prefill(sources, room=6)
+    first, state = network.prefill(sources, room=6)
 
-    found = torch.stack(
-        [logits, *(network.decode(target[:, t], state) for t in range(1, 6))], dim=1
-    )
+    hidden = [first, *(network.decode(target[:, t], state) for t in range(1, 6))]
+    found = network.predict(torch.stack(hidden, dim=1))
 
     for row, source in enumerate(sources):
         one = torch.tensor([source])
@@ -97,7 +96,7 @@ def test_rows_of_a_prompt_are_expanded_reordered_and_kept(marian: tuple[Path, An
     state.reorder(torch.tensor([1, 1, 3, 2, 4, 4]))
     network.decode(torch.tensor([30, 31, 32, 33, 34, 35]), state)
     state.keep([2, 1])
-    found = network.decode(torch.tensor([40, 41, 42, 43]), state)
+    found = network.predict(network.decode(torch.tensor([40, 41, 42, 43]), state))
 
     pasts = [[79, 24, 34, 40], [79, 24, 35, 41], [79, 23, 32, 42], [79, 22, 33, 43]]
     for row, (past, source) in enumerate(zip(pasts, (2, 2, 1, 1), strict=True)):

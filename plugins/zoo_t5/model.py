@@ -292,7 +292,7 @@ class T5(nn.Module):
             mask=positions <= positions.unsqueeze(1),
             source_mask=mask,
         )
-        return self.head(y * self.scale)
+        return self.predict(y)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (as nn.Module)
         """Compile the encoder alone: the decoder, with its state, would be compiled each step."""
@@ -303,7 +303,7 @@ class T5(nn.Module):
         return (self.start,)
 
     def prefill(self, prompts: Sequence[Sequence[int]], *, room: int) -> tuple[Tensor, SourceState]:
-        """Read P prompts: (P, V) logits of each one's first target token, and the state."""
+        """Read P prompts: (P, C), of which `predict` makes logits, and the state."""
         device = self.head.weight.device
         # A packed row would need a bias for each text in it.
         batch = TokenBatch(prompts, packed=False, device=device)
@@ -314,7 +314,7 @@ class T5(nn.Module):
         return self.decode(torch.full((len(prompts),), self.start, device=device), state), state
 
     def decode(self, tokens: Tensor, state: SourceState) -> Tensor:
-        """Append a token to each row, (R,), and return the logits of the next: (R, V)."""
+        """Append a token to each row, (R,): (R, C), of which `predict` makes logits."""
         positions, mask = state.past.extend(1)
         P = state.sources[0][0].size(0)
         y = self.decoder(
@@ -326,7 +326,11 @@ class T5(nn.Module):
             source_mask=state.mask,
             caches=state.past.layers,
         )
-        return self.head(y.flatten(0, 1) * self.scale)
+        return y.flatten(0, 1)
+
+    def predict(self, hidden: Tensor) -> Tensor:
+        """(…, C) -> (…, V): logits of the next token."""
+        return self.head(hidden * self.scale)
 
 
 def _hidden(bias: Tensor, mask: Tensor | None) -> Tensor:

@@ -226,7 +226,7 @@ class Translator(Transformer):
         """(B, S) and (B, T) tokens -> (B, T, V); ``mask`` as in `Transformer`."""
         x = self.source(source, slice(source.size(1)))
         y = self.target(target, slice(target.size(1)))
-        return self.head(super().forward(x, y, mask=mask))
+        return self.predict(super().forward(x, y, mask=mask))
 
     def compile(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (as nn.Module)
         """Compile the encoder alone: the decoder, with its state, would be compiled each step."""
@@ -237,7 +237,7 @@ class Translator(Transformer):
         return (self.start,)
 
     def prefill(self, prompts: Sequence[Sequence[int]], *, room: int) -> tuple[Tensor, SourceState]:
-        """Read P prompts: (P, V) logits of each one's first target token, and the state."""
+        """Read P prompts: (P, C), of which `predict` makes logits, and the state."""
         device = self.head.weight.device
         batch = TokenBatch(prompts, packed=device.type == "cpu", device=device)
         encoded = self.encoder(self.source(batch.tokens, batch.positions), mask=batch.mask)
@@ -247,7 +247,7 @@ class Translator(Transformer):
         return self.decode(torch.full((len(prompts),), self.start, device=device), state), state
 
     def decode(self, tokens: Tensor, state: SourceState) -> Tensor:
-        """Append a token to each row, (R,), and return the logits of the next: (R, V)."""
+        """Append a token to each row, (R,): (R, C), of which `predict` makes logits."""
         positions, mask = state.past.extend(1)
         x = self.decoder(
             self.target(tokens.unsqueeze(1), positions),  # (R, 1, C)
@@ -256,7 +256,11 @@ class Translator(Transformer):
             mask=mask,
             caches=state.past.layers,
         )
-        return self.head(x.squeeze(1))
+        return x.squeeze(1)
+
+    def predict(self, hidden: Tensor) -> Tensor:
+        """(…, C) -> (…, V): logits of the next token."""
+        return self.head(hidden)
 
 
 def build(config: TransformerConfig) -> Transformer:

@@ -60,15 +60,15 @@ def test_a_cached_step_gives_the_logits_of_one_pass(decoder: CausalDecoder[KVCac
         whole = network.predict(network(rows))  # (3, 10, V)
         # Prompts of 4, 2 and 7 tokens, then 3 more each.
         lengths = [4, 2, 7]
-        logits, state = decoder.prefill(
+        hidden, state = decoder.prefill(
             [row[:n].tolist() for row, n in zip(rows, lengths, strict=True)], room=10
         )
         for step in range(4):
             expected = torch.stack([whole[r, n + step - 1] for r, n in enumerate(lengths)])
-            torch.testing.assert_close(logits, expected, atol=1e-5, rtol=0)
+            torch.testing.assert_close(decoder.predict(hidden), expected, atol=1e-5, rtol=0)
             if step < 3:
                 following = torch.stack([rows[r, n + step] for r, n in enumerate(lengths)])
-                logits = decoder.decode(following, state)
+                hidden = decoder.decode(following, state)
 
 
 class Counted(CausalDecoder[KVCache]):
@@ -113,14 +113,14 @@ class Weighed(CausalDecoder[KVCache]):
         self.bytes: list[int] = []
 
     def decode(self, tokens: Tensor, state: KVCache) -> Tensor:
-        logits = super().decode(tokens, state)
+        hidden = super().decode(tokens, state)
         caches = [tensor for layer in state.layers for tensor in (layer.keys, layer.values)]
         self.places.append(tuple(cache.untyped_storage().data_ptr() for cache in caches))
         storages = [
             each.untyped_storage() for each in gc.get_objects() if type(each) in (Tensor, Parameter)
         ]
         self.bytes.append(sum({each.data_ptr(): each.nbytes() for each in storages}.values()))
-        return logits
+        return hidden
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def test_a_seed_repeats_a_text_and_another_gives_another(decoder: CausalDecoder[
 
 def test_draws_follow_the_probabilities(decoder: CausalDecoder[KVCache]) -> None:
     with torch.inference_mode():
-        logits, _ = decoder.prefill([[1, 2]], room=3)
+        logits = decoder.predict(decoder.prefill([[1, 2]], room=3)[0])
     expected = (logits[0] / 0.7).softmax(-1)
     settings = Settings(max_new_tokens=1, temperature=0.7, seed=0, sequences=4000)
 
@@ -187,7 +187,7 @@ def test_draws_follow_the_probabilities(decoder: CausalDecoder[KVCache]) -> None
 
 def test_logprobs_are_the_networks_own_before_any_rule(decoder: CausalDecoder[KVCache]) -> None:
     with torch.inference_mode():
-        logits, _ = decoder.prefill([[1, 2]], room=3)
+        logits = decoder.predict(decoder.prefill([[1, 2]], room=3)[0])
     expected = logits[0].log_softmax(-1)
     settings = Settings(
         max_new_tokens=1, temperature=3.0, seed=0, logprobs=2, repetition_penalty=2.0

@@ -58,7 +58,7 @@ class CausalDecoder(Generic[C]):
         return prompt
 
     def prefill(self, prompts: Sequence[Sequence[int]], *, room: int) -> tuple[Tensor, C]:
-        """Read prompts padded on the right: (P, V) and the state."""
+        """Read prompts padded on the right: (P, C) and the state."""
         lengths = [len(prompt) for prompt in prompts]
         T = max(lengths)
         tokens = torch.tensor([[*p, *[0] * (T - len(p))] for p in prompts], device=self._device)
@@ -67,9 +67,12 @@ class CausalDecoder(Generic[C]):
         hidden = self._network(tokens, cache=cache)  # (P, T, C)
         rows = torch.arange(len(prompts), device=self._device)
         last = torch.tensor(lengths, device=self._device) - 1
-        return self._network.predict(hidden[rows, last]), cache
+        return hidden[rows, last], cache
 
     def decode(self, tokens: Tensor, state: C) -> Tensor:
-        """(R,) -> (R, V)."""
-        hidden = self._network(tokens.unsqueeze(1), cache=state)  # (R, 1, C)
-        return self._network.predict(hidden[:, 0])
+        """(R,) -> (R, C)."""
+        return self._network(tokens.unsqueeze(1), cache=state)[:, 0]
+
+    def predict(self, hidden: Tensor) -> Tensor:
+        """(…, C) -> (…, V)."""
+        return self._network.predict(hidden)

@@ -191,9 +191,8 @@ class _Run(Generic[S]):
         # A prompt with several sequences is read once.
         prompts = {row.prompt: row.prompt_tokens for row in fresh}
         numbers = [list(prompts).index(row.prompt) for row in fresh]
-        logits, state = self._decoder.prefill(list(prompts.values()), room=room)
-        logits = logits[numbers]
-        self._device = logits.device
+        hidden, state = self._decoder.prefill(list(prompts.values()), room=room)
+        self._device = hidden.device
         if first:
             if len(prompts) < len(fresh):
                 state.keep(numbers)
@@ -203,20 +202,20 @@ class _Run(Generic[S]):
             for place, number, row in zip(free, numbers, fresh, strict=False):
                 self._state.put(place, state, number)
                 self.active[place] = row
-        return self._choose(fresh, logits)
+        return self._choose(fresh, hidden[numbers])
 
-    def _choose(self, rows: Sequence[_Row], logits: Tensor) -> list[Step]:
-        """Choose each row's next token from its logits (R, V), and see whether it ends."""
-        scores = logits.float()
+    def _choose(self, rows: Sequence[_Row], hidden: Tensor) -> list[Step]:
+        """Choose each row's next token by its vector, (R, C), and see whether it ends."""
+        scores = self._decoder.predict(hidden).float()  # (R, V)
         logprobs = None if self._settings.logprobs is None else scores.log_softmax(-1)
         for rule in self._rules:
             scores = rule(scores, [row.tokens for row in rows])
-        if self._rules:
-            check_choice(scores)
         if self._settings.forced_end is not None:
             last = [n for n, row in enumerate(rows) if len(row.tokens) + 1 == row.begun + row.limit]
             scores = force(scores, self._settings.forced_end, last)
         if self._settings.temperature:
+            if self._rules:
+                check_choice(scores.amax(-1))
             shares = scores.softmax(-1).cpu()  # drawn on the CPU: the same tokens on any device
             check_numbers(shares)
             tokens = [
@@ -227,6 +226,8 @@ class _Run(Generic[S]):
             # On a CPU argmax takes five times as long, for the same tokens.
             best = scores.max(-1)
             check_numbers(best.values)  # NaN is larger than any number
+            if self._rules:
+                check_choice(best.values)
             tokens = best.indices.tolist()
         reports = self._reports(logprobs, tokens)
         return [

@@ -65,13 +65,13 @@ def check_numbers(scores: Tensor) -> None:
         )
 
 
-def check_choice(scores: Tensor) -> None:
-    """Refuse scores (R, V) of which a row has nothing to choose from.
+def check_choice(best: Tensor) -> None:
+    """Refuse to go on where even the best score of a row, (R,), stands for what must not come.
 
     Raises:
         UsageError: The rules together forbid all tokens.
     """
-    if (scores.amax(-1) == -math.inf).any():
+    if (best == -math.inf).any():
         raise UsageError(
             "bad words and no_repeat_ngram together forbid every token that could come next; "
             "give fewer of them, or a smaller max_new_tokens"

@@ -3,8 +3,8 @@
 The engine (`zoo.generation.engine`) knows nothing else of a network, so a decoder that continues
 its prompt and an encoder-decoder that translates it are the same to it.
 
-Shapes: P prompts, R rows, V vocabulary. A prompt has one row, or several after `State.expand`; rows
-of one prompt are neighbours, so row r belongs to prompt r // (R / P).
+Shapes: P prompts, R rows, C width, V vocabulary. A prompt has one row, or several after
+`State.expand`; rows of one prompt are neighbours, so row r belongs to prompt r // (R / P).
 """
 
 from __future__ import annotations
@@ -64,9 +64,9 @@ class Decoder(Protocol[S]):
         """
 
     def prefill(self, prompts: Sequence[Sequence[int]], *, room: int) -> tuple[Tensor, S]:
-        """Read prompts of any lengths: (P, V) logits of each one's first new token, and the state.
+        """Read prompts of any lengths: what `predict` takes, (P, C), and the state.
 
-        The logits of a prompt do not depend on the others in the batch.
+        A prompt's vector does not depend on the others in the batch.
 
         Args:
             prompts: Token numbers, P lists.
@@ -74,7 +74,11 @@ class Decoder(Protocol[S]):
         """
 
     def decode(self, tokens: Tensor, state: S) -> Tensor:
-        """Append a token to each row, (R,), and return the logits of the next: (R, V).
+        """Append a token to each row, (R,): what `predict` takes, (R, C)."""
 
-        They are the caller's, who may write over them, as over those of `prefill`.
+    def predict(self, hidden: Tensor) -> Tensor:
+        """(…, C) -> (…, V): logits of the next token.
+
+        They are the caller's, who may write over them. A vocabulary is long, so a caller with many
+        rows asks for a part of them at a time.
         """

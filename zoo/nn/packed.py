@@ -9,17 +9,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# How many rows a product must have for packed weights to be worth a second copy of them; measured
-# on an AVX-512 machine. A single row of float32 is as fast without, and so are hundreds. bfloat16
-# is packed anew in each product otherwise, however many rows it has.
-_ROWS = {torch.float32: range(4, 65), torch.bfloat16: range(1, sys.maxsize)}
+# How many rows a product must have for packed weights to be worth a second copy of them, and which
+# such product of a layer is the first to have it; measured on an AVX-512 machine. A single row of
+# float32 is as fast without, and so are 512; packing takes as long as it saves, so a prompt that is
+# read once does without. bfloat16 is packed anew in each product otherwise, however many rows.
+_WORTH = {
+    torch.float32: (range(4, 257), 2),
+    torch.bfloat16: (range(1, sys.maxsize), 1),
+}
+_NEVER = (range(0), 0)
 
 # The library may arrange a weight for so many rows; it then serves all numbers of rows alike.
 _TYPICAL_ROWS = 16
 
 
 class PackedLinear(nn.Linear):
-    """A linear layer that packs its weight when it is first used on few rows, as decoding does.
+    """A linear layer that packs its weight when it is used again on few rows, as decoding does.
 
     The library would otherwise arrange the weight anew in every product, which takes longer than
     the product of a few rows. The weight itself stays as it is; a changed one is packed again. What
@@ -29,19 +34,24 @@ class PackedLinear(nn.Linear):
     """
 
     _packed: tuple[Tensor, int, Tensor] | None = None  # the weight, its version, itself packed
+    _products = 0  # of few rows, until it is packed
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, C) -> (…, D)."""
         weight = self.weight
-        rows = x.numel() // self.in_features
+        few, first = _WORTH.get(weight.dtype, _NEVER)
         if (
-            rows not in _ROWS.get(weight.dtype, ())
+            x.numel() // self.in_features not in few
             or x.dtype != weight.dtype
             or x.device.type != "cpu"
             or torch.is_grad_enabled()
             or torch.compiler.is_compiling()
         ):
             return F.linear(x, weight, self.bias)
+        if self._packed is None:
+            self._products += 1
+            if self._products < first:
+                return F.linear(x, weight, self.bias)
         return torch.ops.mkldnn._linear_pointwise(x, self._pack(), self.bias, "none", [], "")
 
     def _pack(self) -> Tensor:
@@ -65,7 +75,7 @@ class PackedLinear(nn.Linear):
 def pack_linears(network: nn.Module) -> None:
     """Make the linear layers of a network ready for products of few rows, on a CPU that gains.
 
-    Nothing is packed yet: each layer does that at its first such product.
+    Nothing is packed yet: each layer does that when it meets such products.
     """
     if not _gains():
         return

@@ -198,10 +198,10 @@ def padding_of_decoders(model: Model, inputs: Sequence[Any]) -> None:
     decoder, rows = _decoder(model), _rows(model, inputs)
     room = max(map(len, rows)) + 2
     together, _ = decoder.prefill(rows, room=room)
-    for row, logits in zip(rows, together, strict=True):
+    for row, logits in zip(rows, decoder.predict(together), strict=True):
         alone, _ = decoder.prefill([row], room=room)
         _close(
-            alone[0],
+            decoder.predict(alone)[0],
             logits,
             "a prompt beside longer ones: are the lengths of `expect` heeded, and padding hidden?",
         )
@@ -213,12 +213,13 @@ def cache_of_causal_decoders(model: Model, inputs: Sequence[Any]) -> None:
     network: Any = model.network
     decoder = CausalDecoder(network, model.device)
     row = _rows(model, inputs[:1])[0]
-    logits, state = decoder.prefill([row], room=len(row) + _NEW)
+    hidden, state = decoder.prefill([row], room=len(row) + _NEW)
     for number in range(_NEW):
+        logits = decoder.predict(hidden)
         whole = network.predict(network(torch.tensor([row])))[:, -1]
         _close(whole, logits, f"logits after {number} cached tokens")
         row = [*row, _token(number, model, logits)]
-        logits = decoder.decode(torch.tensor(row[-1:]), state)
+        hidden = decoder.decode(torch.tensor(row[-1:]), state)
 
 
 @torch.inference_mode()
@@ -227,12 +228,13 @@ def cache_of_encoder_decoders(model: Model, texts: Sequence[str]) -> None:
     network: Any = model.network
     source = _rows(model, texts[:1])[0]
     target = list(network.begin(source))
-    logits, state = network.prefill([source], room=len(target) + _NEW)
+    hidden, state = network.prefill([source], room=len(target) + _NEW)
     for number in range(_NEW):
+        logits = network.predict(hidden)
         whole = network(torch.tensor([source]), torch.tensor([target]))[:, -1]
         _close(whole, logits, f"logits after {number} cached tokens")
         target.append(_token(number, model, logits))
-        logits = network.decode(torch.tensor(target[-1:]), state)
+        hidden = network.decode(torch.tensor(target[-1:]), state)
 
 
 @torch.inference_mode()
@@ -242,13 +244,13 @@ def states(model: Model, inputs: Sequence[Any]) -> None:
     room = max(map(len, rows)) + _NEW
 
     def alone(row: Sequence[int], tokens: Sequence[int]) -> Tensor:
-        logits, state = decoder.prefill([row], room=room)
+        hidden, state = decoder.prefill([row], room=room)
         for token in tokens:
-            logits = decoder.decode(torch.tensor([token]), state)
-        return logits[0]
+            hidden = decoder.decode(torch.tensor([token]), state)
+        return decoder.predict(hidden)[0]
 
-    def compare(pasts: Sequence[tuple[int, list[int]]], logits: Tensor, after: str) -> None:
-        for (prompt, tokens), ours in zip(pasts, logits, strict=True):
+    def compare(pasts: Sequence[tuple[int, list[int]]], hidden: Tensor, after: str) -> None:
+        for (prompt, tokens), ours in zip(pasts, decoder.predict(hidden), strict=True):
             _close(alone(rows[prompt], tokens), ours, f"a row after State.{after}")
 
     _, state = decoder.prefill(rows[:2], room=room)

@@ -190,18 +190,19 @@ class TargetScorer:
         targets = torch.tensor(
             [[*target, *[-1] * (T - len(target))] for _, target in rows], device=self._device
         )  # (R, T)
-        logits, state = self._decoder.prefill([*sources], room=T)  # (P, V)
+        hidden, state = self._decoder.prefill([*sources], room=T)  # (P, C)
         state.keep(prompts)
-        logits = logits[torch.tensor(prompts, device=self._device)]  # (R, V)
+        hidden = hidden[torch.tensor(prompts, device=self._device)]  # (R, C)
         totals = torch.zeros(len(rows), dtype=torch.float64, device=self._device)
         greedy = torch.ones(len(rows), dtype=torch.bool, device=self._device)
         for step in range(T):
             written, tokens = targets[:, step] >= 0, targets[:, step].clamp(min=0)
+            logits = self._decoder.predict(hidden)  # (R, V)
             logprobs = F.log_softmax(logits.float(), dim=-1)
             chosen = logprobs.gather(1, tokens.unsqueeze(1)).squeeze(1)  # (R,)
             totals += torch.where(written, chosen, 0)
             greedy &= ~written | (logprobs.argmax(dim=-1) == tokens)
             if step + 1 < T:
-                logits = self._decoder.decode(tokens, state)
+                hidden = self._decoder.decode(tokens, state)
         scores = iter(zip(totals.tolist(), greedy.tolist(), strict=True))
         return [[next(scores) for _ in group] for group in groups]
