@@ -23,7 +23,7 @@ import zoo
 from benchmarks.checkpoints import sentences
 model = zoo.load(sys.argv[1], device="cpu", dtype=sys.argv[2])
 texts = sentences(int(sys.argv[3]))
-def run(): return model.embed(texts)
+def run(): model.embed(texts)
 """
 
 _PEER = """
@@ -31,7 +31,7 @@ from benchmarks.checkpoints import sentences
 from sentence_transformers import SentenceTransformer
 model = SentenceTransformer(sys.argv[1], device="cpu", model_kwargs={"dtype": sys.argv[2]})
 texts = sentences(int(sys.argv[3]))
-def run(): return model.encode(texts)
+def run(): model.encode(texts)
 """
 
 

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,13 @@ def in_process(code: str, *arguments: str) -> dict[str, float]:
 
 
 @contextmanager
-def program(code: str, *arguments: str) -> Iterator[Callable[[], None]]:
+def program(code: str, *arguments: str) -> Iterator[Callable[[], Any]]:
     """Python code that defines ``run``, in a process of its own: what calls that there, and waits.
 
-    So no contender works with what another has set for its process, such as how memory is freed.
+    What ``run`` returns comes back as JSON. So no contender works with what another has set for its
+    process, such as how memory is freed.
     """
-    loop = f"import sys\n{code}\nfor _ in sys.stdin: run(); print(flush=True)"
+    loop = f"import json, sys\n{code}\nfor _ in sys.stdin: print(json.dumps(run()), flush=True)"
     with subprocess.Popen(
         [sys.executable, "-c", loop, *arguments],
         stdin=subprocess.PIPE,
@@ -76,12 +78,14 @@ def program(code: str, *arguments: str) -> Iterator[Callable[[], None]]:
         bufsize=1,
     ) as process:
 
-        def run() -> None:
+        def run() -> Any:  # noqa: ANN401 (what JSON holds)
             assert process.stdin is not None
             assert process.stdout is not None
             process.stdin.write("\n")
-            if not process.stdout.readline():
+            answer = process.stdout.readline()
+            if not answer:
                 raise RuntimeError("a contender's process has ended")
+            return json.loads(answer)
 
         yield run
 

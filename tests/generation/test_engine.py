@@ -52,6 +52,19 @@ def test_a_batch_gives_what_one_by_one_gives(
         ]
 
 
+def test_beams_of_many_prompts_are_predicted_and_ranked_in_parts(
+    decoder: CausalDecoder[KVCache],
+) -> None:
+    asked = prompts(50, most=20)  # 150 beams
+    settings = Settings(max_new_tokens=6, ends=tuple(ENDS), num_beams=3)
+
+    together = generate(decoder, asked, settings, slots=150)
+
+    assert [row.tokens for (row,) in together] == [
+        row.tokens for prompt in asked for (row,) in generate(decoder, [prompt], settings)
+    ]
+
+
 def test_a_cached_step_gives_the_logits_of_one_pass(decoder: CausalDecoder[KVCache]) -> None:
     rows = torch.tensor(prompts(1, most=1)[0] * 3).unsqueeze(1)
     rows = torch.cat((rows, torch.randint(1, 200, (3, 9))), 1)
