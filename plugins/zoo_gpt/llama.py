@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from zoo.nn import Cache, GatedFeedForward, KVCache, Rotary, attend, place
+from zoo.nn import Cache, GatedFeedForward, KVCache, Rotary, attend, place, together
 from zoo.nn.rotary import Scaling
 
 
@@ -79,8 +79,8 @@ class GroupedAttention(nn.Module):
     ) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
         query, key, value = (
-            project(x).unflatten(-1, (-1, self.head_width))  # (B, T, H or G, D)
-            for project in (self.query, self.key, self.value)
+            projected.unflatten(-1, (-1, self.head_width))  # (B, T, H or G, D)
+            for projected in together(x, self.query, self.key, self.value)
         )
         query = rotary(self.query_norm(query).transpose(1, 2))  # (B, H, T, D)
         key = rotary(self.key_norm(key).transpose(1, 2))  # (B, G, T, D)

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.nn import Cache, GatedFeedForward, KeysValues, SourceState, activation
+from zoo.nn import Cache, GatedFeedForward, KeysValues, SourceState, activation, together
 from zoo.text import TokenBatch
 
 NO_END = 2**20
@@ -106,7 +106,8 @@ class Attention(nn.Module):
 
     def keys_values(self, context: Tensor) -> KeysValues:
         """(B, S, C) -> keys and values, (B, H, S, D)."""
-        return self._split_heads(self.key(context)), self._split_heads(self.value(context))
+        key, value = together(context, self.key, self.value)
+        return self._split_heads(key), self._split_heads(value)
 
     def forward(
         self,
@@ -124,8 +125,12 @@ class Attention(nn.Module):
             bias: Added to the scores, or True where a query may look; broadcast to (B, H, T, S).
             cache: Keys and values of earlier tokens, which these are appended to.
         """
-        query = self._split_heads(self.query(x))  # (B, H, T, D)
-        key, value = self.keys_values(x) if source is None else source  # (B, H, S, D)
+        if source is None:
+            projected = together(x, self.query, self.key, self.value)
+            query, key, value = map(self._split_heads, projected)  # (B, H, T, D) each
+        else:
+            query = self._split_heads(self.query(x))  # (B, H, T, D)
+            key, value = source  # (B, H, S, D)
         if cache is not None:
             key, value = cache.append(key, value)
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=1.0)

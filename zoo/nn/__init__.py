@@ -5,7 +5,7 @@ from zoo.nn.attention import Attention, KeysValues, attend
 from zoo.nn.cache import Cache, KVCache, LayerCache, place
 from zoo.nn.feed_forward import FeedForward, GatedFeedForward
 from zoo.nn.initialisation import NoInitialisation
-from zoo.nn.packed import PackedLinear, pack_linears
+from zoo.nn.packed import PackedLinear, pack_linears, together
 from zoo.nn.patches import PatchEmbedding, patchify, resample_grid, unpatchify
 from zoo.nn.rotary import Rotary
 from zoo.nn.segments import Segments
@@ -34,5 +34,6 @@ __all__ = [
     "patchify",
     "place",
     "resample_grid",
+    "together",
     "unpatchify",
 ]

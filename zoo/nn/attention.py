@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.nn.cache import Cache
+from zoo.nn.packed import together
 from zoo.nn.rotary import Rotary
 from zoo.nn.segments import Segments
 
@@ -76,11 +77,12 @@ class Attention(nn.Module):
             rotary: Turns queries and keys by their positions.
             cache: Keys and values of earlier tokens, which these are appended to.
         """
-        query = self._split_heads(self.query(x))  # (B, H, T, D)
-        if isinstance(context, tuple):
-            key, value = context
+        if context is None:
+            projected = together(x, self.query, self.key, self.value)
+            query, key, value = map(self._split_heads, projected)  # (B, H, T, D), (B, G, T, D)
         else:
-            key, value = self.keys_values(x if context is None else context)  # (B, G, S, D)
+            query = self._split_heads(self.query(x))  # (B, H, T, D)
+            key, value = context if isinstance(context, tuple) else self.keys_values(context)
         if rotary is not None:
             query, key = rotary(query), rotary(key)
         if cache is not None:
@@ -90,7 +92,8 @@ class Attention(nn.Module):
 
     def keys_values(self, context: Tensor) -> KeysValues:
         """(B, S, C) -> keys and values, (B, G, S, D): made once if asked of many times."""
-        return self._split_heads(self.key(context)), self._split_heads(self.value(context))
+        key, value = together(context, self.key, self.value)
+        return self._split_heads(key), self._split_heads(value)
 
     def _split_heads(self, x: Tensor) -> Tensor:
         """(B, T, heads · D) -> (B, heads, T, D)."""

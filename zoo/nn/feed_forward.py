@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from zoo.nn.activation import activation
+from zoo.nn.packed import together
 
 
 class FeedForward(nn.Module):
@@ -52,4 +53,5 @@ class GatedFeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, C) -> (…, C)."""
-        return self.down(self.activation(self.gate(x)) * self.up(x))
+        gate, up = together(x, self.gate, self.up)
+        return self.down(self.activation(gate) * up)
