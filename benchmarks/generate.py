@@ -1,34 +1,38 @@
 """Tokens a second of greedy decoding, against transformers' ``generate`` and llama.cpp.
 
 GPT-2's size with random weights, prompts of 128 random tokens, 128 new tokens each, in float32 and
-bfloat16; the tokens are compared. ``python -m benchmarks.generate``
+bfloat16. Each program has a process of its own; the tokens are compared.
+``python -m benchmarks.generate``
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import llama_cpp
-import tokenizers
 import torch
-import transformers
+from torch import Tensor
 
-import zoo
-from benchmarks.harness import interleaved, machine, table
-from benchmarks.llama import Llama, write_gguf
-from zoo.generation import CausalDecoder, Settings, generate
-from zoo.nn import pack_linears
+from benchmarks.harness import interleaved, machine, program, table
 
 PROMPT = 128
 
+Rows = list[list[int]]
+Generate = Callable[[Tensor], Rows]
+
 
 def gpt2(folder: Path) -> Path:
-    """Save a network of GPT-2's size, and a tokenizer of bytes; return the folder."""
+    """Save a network of GPT-2's size, with a tokenizer of bytes; return the folder."""
+    import tokenizers
+    from transformers import GPT2Config, GPT2LMHeadModel
+
     torch.manual_seed(0)
-    transformers.GPT2LMHeadModel(transformers.GPT2Config()).save_pretrained(folder)
+    GPT2LMHeadModel(GPT2Config()).save_pretrained(folder)
     alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
     numbers = {byte: number for number, byte in enumerate(sorted(alphabet))}
     model = tokenizers.models.BPE(numbers, [])
@@ -36,41 +40,74 @@ def gpt2(folder: Path) -> Path:
     return folder
 
 
-class Contest:
-    """All programs on the same network, prompts and number of new tokens."""
+def converted(folder: Path, dtype: str) -> Path:
+    """Write llama.cpp's form of the checkpoint beside it; return its path."""
+    from transformers import GPT2LMHeadModel
 
-    def __init__(self, folder: Path, dtype: str, batch: int, new: int) -> None:
-        ours = zoo.load(str(folder), device="cpu", dtype=dtype)
-        pack_linears(ours.network)  # as `Model.generate` does
-        network: Any = ours.network  # a GPT-2
-        self.decoder = CausalDecoder[Any](network, ours.device)
-        self.peer = transformers.GPT2LMHeadModel.from_pretrained(folder, dtype=dtype).eval()
-        generator = torch.Generator().manual_seed(batch)
-        self.prompts = torch.randint(50_000, (batch, PROMPT), generator=generator)
-        self.new = new
-        file = write_gguf(self.peer, folder / f"{dtype}.gguf", dtype)
-        self.llama = Llama(file, batch, PROMPT + new)
+    from benchmarks.llama import write_gguf
 
-    def zoo(self) -> list[list[int]]:
-        """New tokens of each row."""
-        settings = Settings(max_new_tokens=self.new)
-        return [row.tokens for (row,) in generate(self.decoder, self.prompts.tolist(), settings)]
+    model = GPT2LMHeadModel.from_pretrained(folder, dtype=dtype)
+    return write_gguf(model, folder / f"{dtype}.gguf", dtype)
 
-    def transformers(self) -> list[list[int]]:
-        """New tokens of each row."""
-        whole = self.peer.generate(
-            self.prompts,
-            attention_mask=torch.ones_like(self.prompts),
-            max_new_tokens=self.new,
+
+def prompts(count: int) -> Tensor:
+    """As many of random tokens, always the same: (count, PROMPT)."""
+    return torch.randint(50_000, (count, PROMPT), generator=torch.Generator().manual_seed(count))
+
+
+def zoo(folder: Path, dtype: str, batch: int, new: int) -> Generate:
+    """Load zoo's network; how it continues prompts."""
+    import zoo
+    from zoo.generation import CausalDecoder, Settings, generate
+    from zoo.nn import pack_linears
+
+    ours = zoo.load(str(folder), device="cpu", dtype=dtype)
+    network: Any = ours.network  # a GPT-2
+    pack_linears(network)  # as `Model.generate` does
+    decoder = CausalDecoder[Any](network, ours.device)
+    settings = Settings(max_new_tokens=new)
+    return lambda rows: [
+        row.tokens for (row,) in generate(decoder, rows.tolist(), settings, slots=batch)
+    ]
+
+
+def transformers(folder: Path, dtype: str, batch: int, new: int) -> Generate:
+    """The same of transformers."""
+    from transformers import GPT2LMHeadModel
+
+    model = GPT2LMHeadModel.from_pretrained(folder, dtype=dtype).eval()
+
+    def run(rows: Tensor) -> Rows:
+        whole = model.generate(
+            rows,
+            attention_mask=torch.ones_like(rows),
+            max_new_tokens=new,
             do_sample=False,
             eos_token_id=None,
             pad_token_id=0,
         )
-        return whole[:, PROMPT:].tolist()
+        found: Rows = whole[:, PROMPT:].tolist()
+        return found
 
-    def llama_cpp(self) -> list[list[int]]:
-        """New tokens of each row."""
-        return self.llama.generate(self.prompts.tolist(), self.new)
+    return run
+
+
+def llama_cpp(folder: Path, dtype: str, batch: int, new: int) -> Generate:
+    """The same of llama.cpp."""
+    from benchmarks.llama import Llama
+
+    llama = Llama(folder / f"{dtype}.gguf", batch, PROMPT + new)
+    return lambda rows: llama.generate(rows.tolist(), new)
+
+
+_PROGRAM = """
+from pathlib import Path
+from benchmarks import generate
+name, folder, dtype, batch, new = sys.argv[1:]
+rows = generate.prompts(int(batch))
+continued = getattr(generate, name)(Path(folder), dtype, int(batch), int(new))
+def run(): return continued(rows)
+"""
 
 
 def main(new: int, rounds: int) -> None:
@@ -79,25 +116,30 @@ def main(new: int, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = gpt2(Path(name))
         for dtype in ("float32", "bfloat16"):
+            converted(folder, dtype)
             for batch in (1, 8):
-                contest = Contest(folder, dtype, batch, new)
-                peers = {"transformers": contest.transformers, "llama.cpp": contest.llama_cpp}
-                timings = interleaved({**peers, "zoo": contest.zoo}, rounds)
-                own, ours = contest.zoo(), timings["zoo"]
-                found = [run() for run in peers.values()]
+                rest = (str(folder), dtype, str(batch), str(new))
+                with ExitStack() as stack:
+                    contenders = {
+                        each: stack.enter_context(program(_PROGRAM, each, *rest))
+                        for each in ("transformers", "llama_cpp", "zoo")
+                    }
+                    timings = interleaved(contenders, rounds)
+                    found = {name: run() for name, run in contenders.items()}
+                *peers, ours = timings
                 rows.append(
                     (
                         dtype,
                         str(batch),
                         *(f"{batch * new / timings[each].median:.1f}" for each in timings),
-                        *(f"{ours.times_faster(timings[peer]):.2f}" for peer in peers),
+                        *(f"{timings[ours].times_faster(timings[peer]):.2f}" for peer in peers),
                         *(
-                            f"{sum(a == b for a, b in zip(own, each, strict=True))} of {batch}"
-                            for each in found
+                            f"{sum(map(list.__eq__, found[ours], found[peer]))} of {batch}"
+                            for peer in peers
                         ),
                     )
                 )
-    print(machine(), "llama-cpp-python", llama_cpp.__version__)
+    print(machine(), "llama-cpp-python", version("llama-cpp-python"))
     header: tuple[str, ...] = (
         "numbers",
         "batch",
