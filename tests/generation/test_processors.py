@@ -9,7 +9,8 @@ import pytest
 import torch
 import transformers
 
-from zoo.generation.processors import highest, processors
+from zoo.errors import CheckpointError
+from zoo.generation.processors import draw, highest, processors
 from zoo.generation.settings import Settings
 
 DRAWING: list[dict[str, Any]] = [
@@ -124,3 +125,52 @@ def test_the_highest_are_those_of_topk(vocabulary: int, count: int) -> None:
     torch.testing.assert_close(values, expected.values, rtol=0, atol=0)
     torch.testing.assert_close(scores.gather(1, tokens), values, rtol=0, atol=0)
     assert all(len(set(row)) == count for row in tokens.tolist())
+
+
+def generators(count: int) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(number) for number in range(count)]
+
+
+def test_draws_follow_the_probabilities() -> None:
+    torch.manual_seed(0)
+    logits = 2 * torch.randn(30)
+
+    drawn = draw(logits.expand(20_000, -1), generators(20_000))
+
+    found = torch.bincount(drawn, minlength=30) / 20_000
+    # Of 30 tokens the standard errors together are about 0.03.
+    assert (found - logits.softmax(-1)).abs().sum() < 0.06
+
+
+def test_a_forbidden_token_is_never_drawn() -> None:
+    logits = torch.zeros(2_000, 9)
+    logits[:, [0, 4, 7, 8]] = -torch.inf
+
+    drawn = draw(logits, generators(2_000))
+
+    assert set(drawn.tolist()) == {1, 2, 3, 5, 6}
+
+
+def test_even_the_last_point_is_a_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    logits = torch.randn(1, 5_000)
+    logits[:, -3:] = -torch.inf
+    monkeypatch.setattr(torch, "rand", lambda *_, **__: torch.ones(1, dtype=torch.float64))
+
+    (drawn,) = draw(logits, generators(1)).tolist()
+
+    assert drawn == 5_000 - 4
+
+
+def test_a_row_draws_alike_alone_and_beside_others() -> None:
+    logits = torch.randn(5, 1_000)
+    alone = [draw(row.unsqueeze(0), [one]) for row, one in zip(logits, generators(5), strict=True)]
+
+    assert torch.cat(alone).tolist() == draw(logits, generators(5)).tolist()
+
+
+def test_nan_is_refused_when_drawing() -> None:
+    logits = torch.zeros(2, 5)
+    logits[1, 3] = torch.nan
+
+    with pytest.raises(CheckpointError, match="no number"):
+        draw(logits, generators(2))

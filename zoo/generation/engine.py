@@ -17,7 +17,7 @@ from torch import Tensor
 
 from zoo.errors import UsageError
 from zoo.generation.beams import search
-from zoo.generation.processors import check_choice, check_numbers, force, processors
+from zoo.generation.processors import check_choice, check_numbers, draw, force, processors
 from zoo.generation.protocol import Decoder, State
 from zoo.generation.result import Finish, Generated, Stop, allowed, ending
 from zoo.generation.settings import Settings
@@ -216,12 +216,7 @@ class _Run(Generic[S]):
         if self._settings.temperature:
             if self._rules:
                 check_choice(scores.amax(-1))
-            shares = scores.softmax(-1).cpu()  # drawn on the CPU: the same tokens on any device
-            check_numbers(shares)
-            tokens = [
-                int(torch.multinomial(share, 1, generator=row.generator))
-                for share, row in zip(shares, rows, strict=True)
-            ]
+            tokens = draw(scores, [row.generator for row in rows]).tolist()
         else:
             # On a CPU argmax takes five times as long, for the same tokens.
             best = scores.max(-1)
