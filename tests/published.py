@@ -364,6 +364,14 @@ SINCE_4_21 = {
 }
 
 
+IN_2021 = {"transformers_version": "4.12.0.dev0"}
+
+
+def added_token(text: str) -> Published:
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": True}
+    return {"content": text, **flags, "__type": "AddedToken"}
+
+
 def clip_tower(kind: str, width: int, layers: int, heads: int, **more: object) -> Published:
     return {
         **EVERY_MODELS,
@@ -451,6 +459,41 @@ def open_clip(
             "mean": OPENAI["image_mean"],
             "std": OPENAI["image_std"],
             **(resize if resize["resize_mode"] else {}),
+        },
+    }
+
+
+def mobileclip() -> Published:
+    """What open_clip's ``save_config_for_hf`` makes of its own table of networks and checkpoints."""
+    return {
+        OPEN_CLIP: {
+            "model_cfg": {
+                "embed_dim": 512,
+                "vision_cfg": {
+                    "timm_model_name": "vit_base_mci_224",
+                    "timm_model_pretrained": False,
+                    "timm_pool": "token",
+                    "timm_proj": None,
+                    "timm_drop": 0.0,
+                    "timm_drop_path": 0.0,
+                    "image_size": 224,
+                },
+                "text_cfg": {
+                    "context_length": 77,
+                    "vocab_size": 49408,
+                    "width": 512,
+                    "heads": 8,
+                    "layers": 12,
+                    "no_causal_mask": False,
+                },
+                "custom_text": True,
+            },
+            "preprocess_cfg": {
+                "mean": [0.0, 0.0, 0.0],
+                "std": [1.0, 1.0, 1.0],
+                "interpolation": "bilinear",
+                "resize_mode": "shortest",
+            },
         },
     }
 
@@ -608,6 +651,98 @@ def headless_vit(name: str, width: int, layers: int, heads: int, patch: int) -> 
 def vit_pictures(size: int) -> Published:
     """The first ViTs' files, which name no class and no filter; DeiT's without a teacher too."""
     return {"do_normalize": True, "do_resize": True, **HALF, "size": size}
+
+
+def timm(name: str, tag: str, width: int, *, pool: str = "avg", **pretrained: object) -> Published:
+    """What timm's ``save_config_for_hf`` makes of a row of timm's own table of checkpoints."""
+    network = {
+        "custom_load": False,
+        "input_size": [3, 224, 224],
+        "fixed_input_size": False,
+        "interpolation": "bicubic",
+        "crop_pct": 0.875,
+        "crop_mode": "center",
+        "mean": [0.5, 0.5, 0.5],
+        "std": [0.5, 0.5, 0.5],
+        "num_classes": 1000,
+        "pool_size": [7, 7],
+        "license": "apache-2.0",
+    }
+    return {
+        CONFIG: {
+            "architecture": name,
+            "num_classes": 1000,
+            "num_features": width,
+            "global_pool": pool,
+            "pretrained_cfg": {"tag": tag, **network, **pretrained},
+        },
+    }
+
+
+def timm_vit(size: str, tag: str, width: int, **pretrained: object) -> Published:
+    return timm(
+        f"vit_{size}_patch16_224",
+        tag,
+        width,
+        pool="token",
+        fixed_input_size=True,
+        crop_pct=0.9,
+        pool_size=None,
+        first_conv="patch_embed.proj",
+        classifier="head",
+        **pretrained,
+    )
+
+
+def bit(layers: int, tag: str, **pretrained: object) -> Published:
+    return timm(
+        f"resnetv2_{layers}x1_bit",
+        tag,
+        2048,
+        custom_load=True,
+        first_conv="stem.conv",
+        classifier="head.fc",
+        **pretrained,
+    )
+
+
+BIT_448 = {
+    "input_size": [3, 448, 448],
+    "interpolation": "bilinear",
+    "crop_pct": 1.0,
+    "pool_size": [14, 14],
+}
+TIMM_IMAGENET = {
+    "test_input_size": [3, 288, 288],
+    "test_crop_pct": 1.0,
+    "mean": IMAGENET["image_mean"],
+    "std": IMAGENET["image_std"],
+}
+
+
+def convnext(size: str, width: int) -> Published:
+    return timm(
+        f"convnext_{size}",
+        "fb_in1k",
+        width,
+        first_conv="stem.0",
+        classifier="head.fc",
+        **TIMM_IMAGENET,
+    )
+
+
+def resnet(layers: int, width: int) -> Published:
+    return timm(
+        f"resnet{layers}",
+        "a1_in1k",
+        width,
+        crop_pct=0.95,
+        first_conv="conv1",
+        classifier="fc",
+        origin_url="https://github.com/huggingface/pytorch-image-models",
+        paper_ids="arXiv:2110.00476",
+        **TIMM_IMAGENET,
+    )
 
 
 def distilled_deit(width: int, heads: int) -> Published:
@@ -814,8 +949,32 @@ PUBLISHED: dict[str, Published] = {
         ),
     },
     "roberta-base": {CONFIG: roberta("roberta", 50265)},
+    "xlm-roberta-base": {
+        CONFIG: roberta(
+            "xlm-roberta",
+            250002,
+            _name_or_path="FacebookAI/xlm-roberta-base",
+            architectures=["XLMRobertaForMaskedLM"],
+            classifier_dropout=None,
+            output_past=True,
+            position_embedding_type="absolute",
+            transformers_version="4.45.2",
+            use_cache=True,
+        ),
+    },
     "roberta-large": {CONFIG: roberta("roberta", 50265, **BERT_LARGE)},
     "distilbert-base-uncased": {CONFIG: distilbert(30522)},
+    "distilbert-base-cased": {
+        CONFIG: {
+            key: value
+            for key, value in distilbert(28996, output_past=True).items()
+            if key != "architectures"
+        },
+    },
+    "distilbert-base-multilingual-cased": {
+        CONFIG: distilbert(119547, output_past=True),
+        TOKENIZER: {"do_lower_case": False, "model_max_length": 512},
+    },
     "distilbert-base-uncased-finetuned-sst-2-english": {
         CONFIG: distilbert(
             30522,
@@ -1179,6 +1338,42 @@ PUBLISHED: dict[str, Published] = {
         },
     },
     "clip-vit-b-32": {CONFIG: CLIP_B_32, PREPROCESSOR: clip_pictures(224, OPENAI)},
+    "clip-vit-b-16": {
+        CONFIG: {
+            key: value
+            for key, value in clip(
+                clip_tower("text", 512, 12, 8, projection_dim=512, **IN_2021),
+                clip_tower(
+                    "vision",
+                    768,
+                    12,
+                    12,
+                    image_size=224,
+                    patch_size=16,
+                    projection_dim=512,
+                    **IN_2021,
+                ),
+                512,
+                text_config_dict=None,
+                vision_config_dict={"patch_size": 16},
+            ).items()
+            if key != "_name_or_path"
+        },
+        TOKENIZER: {
+            "unk_token": added_token("<|endoftext|>"),
+            "bos_token": added_token("<|startoftext|>"),
+            "eos_token": added_token("<|endoftext|>"),
+            "pad_token": "<|endoftext|>",
+            "errors": "replace",
+            "add_prefix_space": False,
+            "do_lower_case": True,
+            "name_or_path": "openai/clip-vit-base-patch16",
+            "model_max_length": 77,
+            "special_tokens_map_file": "./special_tokens_map.json",
+            "tokenizer_class": "CLIPTokenizer",
+        },
+        PREPROCESSOR: clip_pictures(224, OPENAI),  # the defaults of transformers' class of 2021
+    },
     "clip-vit-l-14": {CONFIG: clip_l_14(224), PREPROCESSOR: clip_pictures(224, OPENAI)},
     "clip-vit-l-14-336": {CONFIG: clip_l_14(336), PREPROCESSOR: clip_pictures(336, OPENAI)},
     "clip-vit-b-32-laion2b": {
@@ -1202,6 +1397,10 @@ PUBLISHED: dict[str, Published] = {
     },
     "clip-vit-b-32-datacomp-xl": {OPEN_CLIP: open_clip(224, 32, (768, 12), (512, 8, 12))},
     "clip-vit-b-32-256-datacomp": {OPEN_CLIP: open_clip(256, 32, (768, 12), (512, 8, 12))},
+    "clip-vit-b-16-datacomp-xl": {OPEN_CLIP: open_clip(224, 16, (768, 12), (512, 8, 12))},
+    "mobileclip-b": mobileclip(),
+    "mobileclip-b-lt": mobileclip(),
+    "mobileclip2-b": mobileclip(),
     "clip-vit-b-32-laion400m": {
         CONFIG: {
             "architecture": "vit_base_patch32_clip_224",
@@ -1218,6 +1417,9 @@ PUBLISHED: dict[str, Published] = {
     "clip-vit-b-16-metaclip-fullcc": metaclip(16),
     "clip-vit-l-14-metaclip-400m": METACLIP_L,
     "clip-vit-l-14-metaclip-fullcc": METACLIP_L,
+    "clip-vit-b-16-dfn2b": {
+        OPEN_CLIP: open_clip(224, 16, (768, 12), (512, 8, 12), quick_gelu=True)
+    },
     "clip-vit-l-14-dfn2b": {
         OPEN_CLIP: open_clip(224, 14, (1024, 24), (768, 12, 12), quick_gelu=True)
     },
@@ -1301,6 +1503,19 @@ PUBLISHED: dict[str, Published] = {
     "deit-base-patch16-224": {CONFIG: vit(224), PREPROCESSOR: vit_pictures(224)},
     "deit-tiny-distilled-patch16-224": distilled_deit(192, 3),
     "deit-small-distilled-patch16-224": distilled_deit(384, 6),
+    "vit-tiny-patch16-224": timm_vit("tiny", "augreg_in21k_ft_in1k", 192, custom_load=True),
+    "vit-small-patch16-224": timm_vit("small", "augreg_in21k_ft_in1k", 384, custom_load=True),
+    "vit-base-patch16-224-augreg": timm_vit("base", "augreg_in21k_ft_in1k", 768, custom_load=True),
+    "vit-base-patch16-224-augreg2": timm_vit("base", "augreg2_in21k_ft_in1k", 768),
+    "bit-50x1": bit(50, "goog_in21k_ft_in1k", **BIT_448),
+    "bit-50x1-distilled": bit(50, "goog_distilled_in1k"),
+    "bit-101x1": bit(101, "goog_in21k_ft_in1k", **BIT_448),
+    "convnext-tiny": convnext("tiny", 768),
+    "convnext-small": convnext("small", 768),
+    "convnext-base": convnext("base", 1024),
+    "convnext-large": convnext("large", 1536),
+    "resnet-18": resnet(18, 512),
+    "resnet-50": resnet(50, 2048),
     "dinov2-small": dinov2(384, 12, 6),
     "dinov2-base": dinov2(768, 12, 12),
     "dinov2-large": dinov2(1024, 24, 16),
