@@ -464,7 +464,7 @@ def open_clip(
 
 
 def mobileclip() -> Published:
-    """What open_clip's ``save_config_for_hf`` makes of its own table of networks and checkpoints."""
+    """What open_clip's ``save_config_for_hf`` makes of its own tables."""
     return {
         OPEN_CLIP: {
             "model_cfg": {
@@ -600,6 +600,15 @@ SO400M = {
     "num_attention_heads": 16,
     "num_hidden_layers": 27,
 }
+
+
+def siglip2(text: Published, vision: Published, size: int) -> Published:
+    """B/16 as published; the others as transformers' program that converted them writes them."""
+    return {
+        CONFIG: siglip({"vocab_size": 256000, **text}, vision),
+        PREPROCESSOR: siglip_pictures(size, 2),
+        TOKENIZER: GEMMA,
+    }
 
 
 def chinese_clip_pictures(size: int) -> Published:
@@ -759,6 +768,40 @@ def distilled_deit(width: int, heads: int) -> Published:
     }
 
 
+def imagegpt(width: int, layers: int, heads: int) -> Published:
+    return {
+        CONFIG: {
+            "activation_function": "quick_gelu",
+            "architectures": ["ImageGPTLMHeadModel"],
+            "attn_pdrop": 0.1,
+            "embd_pdrop": 0.1,
+            "initializer_range": 0.02,
+            "layer_norm_epsilon": 1e-05,
+            "model_type": "imagegpt",
+            "n_embd": width,
+            "n_head": heads,
+            "n_inner": None,
+            "n_layer": layers,
+            "n_positions": 1024,
+            "resid_pdrop": 0.1,
+            "scale_attn_weights": True,
+            "tie_word_embeddings": False,
+            "torch_dtype": "float32",
+            "transformers_version": "4.12.0.dev0",
+            "use_cache": True,
+            "vocab_size": 513,
+        },
+        PREPROCESSOR: {
+            "clusters": [[number / 255.5 - 1] * 3 for number in range(512)],
+            "do_normalize": True,
+            "do_resize": True,
+            "feature_extractor_type": "ImageGPTFeatureExtractor",
+            "resample": 2,
+            "size": 32,
+        },
+    }
+
+
 def dinov2(width: int, layers: int, heads: int, **more: object) -> Published:
     return {
         CONFIG: {
@@ -803,6 +846,22 @@ def dinov2(width: int, layers: int, heads: int, **more: object) -> Published:
             "size": {"shortest_edge": 256},
         },
     }
+
+
+def registers(width: int, layers: int, heads: int, **more: object) -> Published:
+    """The base as transformers 5 saved it; its siblings as the program that converted them."""
+    return dinov2(
+        width,
+        layers,
+        heads,
+        architectures=["Dinov2WithRegistersModel"],
+        interpolate_antialias=True,
+        interpolate_offset=0.0,
+        model_type="dinov2_with_registers",
+        num_register_tokens=4,
+        transformers_version="5.12.1",
+        **more,
+    )
 
 
 def decoder(kind: str, sizes: tuple[int, ...], **more: object) -> Published:
@@ -1443,16 +1502,10 @@ PUBLISHED: dict[str, Published] = {
         PREPROCESSOR: siglip_pictures(384, 3),
         TOKENIZER: SIGLIP_TEXTS,
     },
-    "siglip2-b-16": {
-        CONFIG: siglip({"vocab_size": 256000}, {}),
-        PREPROCESSOR: siglip_pictures(224, 2),
-        TOKENIZER: GEMMA,
-    },
-    "siglip2-b-16-256": {
-        CONFIG: siglip({"vocab_size": 256000}, {"image_size": 256}),
-        PREPROCESSOR: siglip_pictures(256, 2),
-        TOKENIZER: GEMMA,
-    },
+    "siglip2-b-16": siglip2({}, {}, 224),
+    "siglip2-b-16-256": siglip2({}, {"image_size": 256}, 256),
+    "siglip2-b-32-256": siglip2({}, {"image_size": 256, "patch_size": 32}, 256),
+    "siglip2-so400m-14-384": siglip2(SO400M, {**SO400M, "image_size": 384, "patch_size": 14}, 384),
     "chinese-clip-vit-b-16": {
         CONFIG: {
             "architectures": ["ChineseCLIPModel"],
@@ -1490,6 +1543,13 @@ PUBLISHED: dict[str, Published] = {
         CONFIG: headless_vit("huge-patch14", 1280, 32, 16, 14),
         PREPROCESSOR: vit_pictures(224),
     },
+    # The large ones as transformers' program that converted them writes them.
+    "vit-large-patch16-224": {CONFIG: vit(224, 1024, 24, 16), PREPROCESSOR: vit_pictures(224)},
+    "vit-large-patch16-224-in21k": {
+        CONFIG: headless_vit("large-patch16", 1024, 24, 16, 16),
+        PREPROCESSOR: vit_pictures(224),
+    },
+    "vit-large-patch16-384": {CONFIG: vit(384, 1024, 24, 16), PREPROCESSOR: vit_pictures(384)},
     "vit-base-patch16-384": {CONFIG: vit(384), PREPROCESSOR: vit_pictures(384)},
     "vit-base-patch32-384": {CONFIG: vit(384, patch=32), PREPROCESSOR: vit_pictures(384)},
     "deit-tiny-patch16-224": {
@@ -1503,6 +1563,10 @@ PUBLISHED: dict[str, Published] = {
     "deit-base-patch16-224": {CONFIG: vit(224), PREPROCESSOR: vit_pictures(224)},
     "deit-tiny-distilled-patch16-224": distilled_deit(192, 3),
     "deit-small-distilled-patch16-224": distilled_deit(384, 6),
+    "deit-base-distilled-patch16-224": {
+        CONFIG: distilled_deit(768, 12)[CONFIG],
+        PREPROCESSOR: {**distilled_deit(768, 12)[PREPROCESSOR], "size": 256},  # its program's
+    },
     "vit-tiny-patch16-224": timm_vit("tiny", "augreg_in21k_ft_in1k", 192, custom_load=True),
     "vit-small-patch16-224": timm_vit("small", "augreg_in21k_ft_in1k", 384, custom_load=True),
     "vit-base-patch16-224-augreg": timm_vit("base", "augreg_in21k_ft_in1k", 768, custom_load=True),
@@ -1519,6 +1583,11 @@ PUBLISHED: dict[str, Published] = {
     "dinov2-small": dinov2(384, 12, 6),
     "dinov2-base": dinov2(768, 12, 12),
     "dinov2-large": dinov2(1024, 24, 16),
+    "dinov2-giant": dinov2(1536, 40, 24, use_swiglu_ffn=True),
+    "dinov2-with-registers-small": registers(384, 12, 6),
+    "dinov2-with-registers-base": registers(768, 12, 12),
+    "dinov2-with-registers-large": registers(1024, 24, 16),
+    "dinov2-with-registers-giant": registers(1536, 40, 24, use_swiglu_ffn=True),
     "vit-mae-base": {
         CONFIG: {
             "architectures": ["ViTMAEForPreTraining"],
@@ -1554,37 +1623,10 @@ PUBLISHED: dict[str, Published] = {
             "size": 224,
         },
     },
-    "imagegpt-small": {
-        CONFIG: {
-            "activation_function": "quick_gelu",
-            "architectures": ["ImageGPTLMHeadModel"],
-            "attn_pdrop": 0.1,
-            "embd_pdrop": 0.1,
-            "initializer_range": 0.02,
-            "layer_norm_epsilon": 1e-05,
-            "model_type": "imagegpt",
-            "n_embd": 512,
-            "n_head": 8,
-            "n_inner": None,
-            "n_layer": 24,
-            "n_positions": 1024,
-            "resid_pdrop": 0.1,
-            "scale_attn_weights": True,
-            "tie_word_embeddings": False,
-            "torch_dtype": "float32",
-            "transformers_version": "4.12.0.dev0",
-            "use_cache": True,
-            "vocab_size": 513,
-        },
-        PREPROCESSOR: {
-            "clusters": [[number / 255.5 - 1] * 3 for number in range(512)],
-            "do_normalize": True,
-            "do_resize": True,
-            "feature_extractor_type": "ImageGPTFeatureExtractor",
-            "resample": 2,
-            "size": 32,
-        },
-    },
+    "imagegpt-small": imagegpt(512, 24, 8),
+    # These two as transformers' program that converted them writes them.
+    "imagegpt-medium": imagegpt(1024, 36, 8),
+    "imagegpt-large": imagegpt(1536, 48, 16),
     "qwen3-0.6b": {
         CONFIG: decoder(
             "qwen3",

@@ -63,7 +63,8 @@ def left_out(published: dict[str, Any]) -> int:
     pooler = width * (width + 1)
     masked_patch = width
     with_pooler = dict.fromkeys(("BertModel", "ViTModel", "XLMRobertaModel"), pooler)
-    parts = {**with_pooler, "Dinov2Model": masked_patch}
+    with_mask = dict.fromkeys(("Dinov2Model", "Dinov2WithRegistersModel"), masked_patch)
+    parts = with_pooler | with_mask
     (name,) = published.get("architectures") or [""]
     return parts.get(name, 0)
 
@@ -91,6 +92,7 @@ def test_the_registry_counts_the_parameters_of_the_published_config(
 @pytest.mark.parametrize(
     ("name", "field"),
     [
+        ("dinov2-with-registers-base", "interpolate_offset"),
         ("gpt2-medium", "n_special"),
         ("opus-mt-en-zh", "do_blenderbot_90_layernorm"),
         ("opus-mt-en-zh", "force_bos_token_to_be_generated"),
