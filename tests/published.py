@@ -662,7 +662,7 @@ def vit_pictures(size: int) -> Published:
     return {"do_normalize": True, "do_resize": True, **HALF, "size": size}
 
 
-def timm(name: str, tag: str, width: int, *, pool: str = "avg", **pretrained: object) -> Published:
+def timm(name: str, tag: str, width: int, pool: str, /, **pretrained: object) -> Published:
     """What timm's ``save_config_for_hf`` makes of a row of timm's own table of checkpoints."""
     network = {
         "custom_load": False,
@@ -693,7 +693,7 @@ def timm_vit(size: str, tag: str, width: int, **pretrained: object) -> Published
         f"vit_{size}_patch16_224",
         tag,
         width,
-        pool="token",
+        "token",
         fixed_input_size=True,
         crop_pct=0.9,
         pool_size=None,
@@ -708,6 +708,7 @@ def bit(layers: int, tag: str, **pretrained: object) -> Published:
         f"resnetv2_{layers}x1_bit",
         tag,
         2048,
+        "avg",
         custom_load=True,
         first_conv="stem.conv",
         classifier="head.fc",
@@ -734,6 +735,7 @@ def convnext(size: str, width: int) -> Published:
         f"convnext_{size}",
         "fb_in1k",
         width,
+        "avg",
         first_conv="stem.0",
         classifier="head.fc",
         **TIMM_IMAGENET,
@@ -745,6 +747,7 @@ def resnet(layers: int, width: int) -> Published:
         f"resnet{layers}",
         "a1_in1k",
         width,
+        "avg",
         crop_pct=0.95,
         first_conv="conv1",
         classifier="fc",
@@ -1303,6 +1306,22 @@ PUBLISHED: dict[str, Published] = {
             "initializer_range": 0.041666666666666664,
             "pad_token_id": None,
             "rope_parameters": {"rope_theta": 100000, "rope_type": "default"},
+        },
+    },
+    "smollm2-135m-instruct": {  # of which only the fields that say its sizes were to be had
+        CONFIG: {
+            "architectures": ["LlamaForCausalLM"],
+            "hidden_act": "silu",
+            "hidden_size": 576,
+            "intermediate_size": 1536,
+            "max_position_embeddings": 8192,
+            "model_type": "llama",
+            "num_attention_heads": 9,
+            "num_hidden_layers": 30,
+            "num_key_value_heads": 3,
+            "rms_norm_eps": 1e-05,
+            "tie_word_embeddings": True,
+            "vocab_size": 49152,
         },
     },
     "smollm2-360m": {

@@ -53,7 +53,7 @@ def test_the_registry_says_what_the_published_files_say(name: str, tmp_path: Pat
     limit = facts.get("max_length", getattr(config, "max_length", None))
     limit = limit or configs[kind].get("n_positions")  # T5's, whose tokenizer has the limit
     assert {key: facts[key] for key in entry.checkpoint} == dict(entry.checkpoint)
-    assert entry.max_length in (None, limit)
+    assert entry.max_length == (limit if entry.languages else None)  # pictures have none
     assert all(key in entry.checkpoint for key in getattr(config, "unstated", ()))
 
 
@@ -87,6 +87,14 @@ def test_the_registry_counts_the_parameters_of_the_published_config(
     if kind == "marian":
         del sizes["head.bias"]  # what Marian adds to its logits is in the file, and was not learnt
     assert entry.parameters == sum(sizes.values()) + left_out(configs[kind])
+
+
+def test_every_generating_model_of_the_registry_is_among_them() -> None:
+    families = {"gpt2", "gpt-neox", "opt", "llama", "qwen2", "qwen3", "transformer", "t5"}
+
+    ours = {each.name for each in zoo.list_models() if each.architecture in families}
+
+    assert {name for name in ours if not name.startswith("tiny-")} <= set(PUBLISHED)
 
 
 @pytest.mark.parametrize(
