@@ -1475,6 +1475,8 @@ PUBLISHED: dict[str, Published] = {
     },
     "clip-vit-b-32-datacomp-xl": {OPEN_CLIP: open_clip(224, 32, (768, 12), (512, 8, 12))},
     "clip-vit-b-32-256-datacomp": {OPEN_CLIP: open_clip(256, 32, (768, 12), (512, 8, 12))},
+    "clip-vit-b-16-laion2b": {OPEN_CLIP: open_clip(224, 16, (768, 12), (512, 8, 12))},
+    "clip-vit-l-14-datacomp-xl": {OPEN_CLIP: open_clip(224, 14, (1024, 24), (768, 12, 12))},
     "clip-vit-b-16-datacomp-xl": {OPEN_CLIP: open_clip(224, 16, (768, 12), (512, 8, 12))},
     "mobileclip-b": mobileclip(),
     "mobileclip-b-lt": mobileclip(),
