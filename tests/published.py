@@ -2,7 +2,8 @@
 
 Read off the hub's pages, copies of the repositories, and later saves of the same models. That zoo's
 readers know all of the fields is the point; so those of config.json and of the pictures' files are
-all here, as they were written in their day. Left out are the values that no reader minds: where a
+all here, as they were written in their day; those of T5 base, of DistilBERT (without its classifier)
+and of SmolLM2-135M-Instruct make the very bytes whose checksums the hub shows. Left out are the values that no reader minds: where a
 classifier has a thousand names for its classes, they are numbers here, the colours of ImageGPT's
 palette are grey, and a tokenizer's settings are those that change what zoo does.
 """
@@ -906,6 +907,25 @@ def smollm2(start: int, end: int, sizes: tuple[int, ...], version: str) -> Publi
     )
 
 
+def smollm2_instruct(sizes: tuple[int, ...], version: str) -> Published:
+    config = smollm2(1, 2, sizes, version)
+    del config["head_dim"]
+    return {
+        **config,
+        "pad_token_id": 2,
+        "transformers.js_config": {"kv_cache_dtype": {"q4f16": "float16", "fp16": "float16"}},
+    }
+
+
+SMOLLM2_ANSWERS = {
+    "_from_model_config": True,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "pad_token_id": 2,
+    "transformers_version": "4.42.3",
+}
+
+
 def pythia(width: int, layers: int, heads: int) -> Published:
     return {
         "architectures": ["GPTNeoXForCausalLM"],
@@ -1308,21 +1328,12 @@ PUBLISHED: dict[str, Published] = {
             "rope_parameters": {"rope_theta": 100000, "rope_type": "default"},
         },
     },
-    "smollm2-135m-instruct": {  # of which only the fields that say its sizes were to be had
+    "smollm2-135m-instruct": {
         CONFIG: {
-            "architectures": ["LlamaForCausalLM"],
-            "hidden_act": "silu",
-            "hidden_size": 576,
-            "intermediate_size": 1536,
-            "max_position_embeddings": 8192,
-            "model_type": "llama",
-            "num_attention_heads": 9,
-            "num_hidden_layers": 30,
-            "num_key_value_heads": 3,
-            "rms_norm_eps": 1e-05,
-            "tie_word_embeddings": True,
-            "vocab_size": 49152,
+            **smollm2_instruct((576, 1536, 30, 9, 3, 8192, 49152), "4.42.3"),
+            "initializer_range": 0.041666666666666664,
         },
+        GENERATION: SMOLLM2_ANSWERS,
     },
     "smollm2-360m": {
         CONFIG: smollm2(0, 0, (960, 2560, 32, 15, 5, 8192, 49152), "4.46.1"),
@@ -1330,19 +1341,10 @@ PUBLISHED: dict[str, Published] = {
     },
     "smollm2-360m-instruct": {
         CONFIG: {
-            **smollm2(1, 2, (960, 2560, 32, 15, 5, 8192, 49152), "4.46.1"),
-            "pad_token_id": 2,
-            "transformers.js_config": {
-                "kv_cache_dtype": {"fp16": "float16", "q4f16": "float16"},
-            },
+            **smollm2_instruct((960, 2560, 32, 15, 5, 8192, 49152), "4.46.1"),
+            "head_dim": 64,
         },
-        GENERATION: {
-            "_from_model_config": True,
-            "bos_token_id": 1,
-            "eos_token_id": 2,
-            "pad_token_id": 2,
-            "transformers_version": "4.42.3",
-        },
+        GENERATION: SMOLLM2_ANSWERS,
         TOKENIZER: {"model_max_length": 8192},
     },
     "opus-mt-zh-en": {CONFIG: marian(65000, extra_pos_embeddings=65001)},
@@ -1366,15 +1368,11 @@ PUBLISHED: dict[str, Published] = {
     "opus-mt-de-en": {CONFIG: resaved_marian(58100)},
     "t5-small": {CONFIG: t5(6, 512, 8, 2048), TOKENIZER: {"model_max_length": 512}},
     "t5-base": {
-        CONFIG: t5(
-            12,
-            768,
-            12,
-            3072,
-            _name_or_path="t5-base",
-            relative_attention_max_distance=128,
-            transformers_version="4.18.0",
-        ),
+        CONFIG: {
+            key: value
+            for key, value in t5(12, 768, 12, 3072).items()
+            if key not in ("feed_forward_proj", "num_decoder_layers", "use_cache")
+        },
         TOKENIZER: {"model_max_length": 512},
     },
     "flan-t5-small": {
