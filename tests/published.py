@@ -2,10 +2,11 @@
 
 Read off the hub's pages, copies of the repositories, and later saves of the same models. That zoo's
 readers know all of the fields is the point; so those of config.json and of the pictures' files are
-all here, as they were written in their day; those of T5 base, of DistilBERT (without its classifier)
-and of SmolLM2-135M-Instruct make the very bytes whose checksums the hub shows. Left out are the values that no reader minds: where a
-classifier has a thousand names for its classes, they are numbers here, the colours of ImageGPT's
-palette are grey, and a tokenizer's settings are those that change what zoo does.
+all here, as they were written in their day. Those of T5 base, of DistilBERT without a classifier
+and of SmolLM2-135M-Instruct make the very bytes that the hub's checksums are of. Left out are the
+values that no reader minds: where a classifier has a thousand names for its classes, they are
+numbers here, the colours of ImageGPT's palette are grey, and a tokenizer's settings are those that
+change what zoo does.
 """
 
 from __future__ import annotations
