@@ -2,9 +2,11 @@
 
 Read off the hub's pages, copies of the repositories, and later saves of the same models. That zoo's
 readers know all of the fields is the point; so those of config.json and of the pictures' files are
-all here, as they were written in their day. Left out are the values that no reader minds: where a
-classifier has a thousand names for its classes, they are numbers here, the colours of ImageGPT's
-palette are grey, and a tokenizer's settings are those that change what zoo does.
+all here, as they were written in their day. Those of T5 base, of DistilBERT without a classifier
+and of SmolLM2-135M-Instruct make the very bytes that the hub's checksums are of. Left out are the
+values that no reader minds: where a classifier has a thousand names for its classes, they are
+numbers here, the colours of ImageGPT's palette are grey, and a tokenizer's settings are those that
+change what zoo does.
 """
 
 from __future__ import annotations
@@ -102,13 +104,59 @@ BERT_POOLER = {
     "pooler_size_per_head": 128,
     "pooler_type": "first_token_transform",
 }
+BERT_LARGE = {
+    "hidden_size": 1024,
+    "intermediate_size": 4096,
+    "num_attention_heads": 16,
+    "num_hidden_layers": 24,
+}
 MINILM = {"hidden_size": 384, "intermediate_size": 1536}
 ONE_LABEL = {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}}
+
+
+def roberta(kind: str, vocabulary: int, **more: object) -> Published:
+    """RoBERTa, or XLM-R."""
+    return {
+        **bert(vocabulary),
+        "architectures": ["RobertaForMaskedLM"],
+        "bos_token_id": 0,
+        "eos_token_id": 2,
+        "layer_norm_eps": 1e-05,
+        "max_position_embeddings": 514,
+        "model_type": kind,
+        "pad_token_id": 1,
+        "type_vocab_size": 1,
+        **more,
+    }
+
+
+def distilbert(vocabulary: int, **more: object) -> Published:
+    return {
+        "activation": "gelu",
+        "architectures": ["DistilBertForMaskedLM"],
+        "attention_dropout": 0.1,
+        "dim": 768,
+        "dropout": 0.1,
+        "hidden_dim": 3072,
+        "initializer_range": 0.02,
+        "max_position_embeddings": 512,
+        "model_type": "distilbert",
+        "n_heads": 12,
+        "n_layers": 6,
+        "pad_token_id": 0,
+        "qa_dropout": 0.1,
+        "seq_classif_dropout": 0.2,
+        "sinusoidal_pos_embds": False,
+        "tie_weights_": True,
+        "vocab_size": vocabulary,
+        **more,
+    }
+
 
 # ---- GPT-2 ----
 
 
-def gpt2(layers: int, **more: object) -> Published:
+def gpt2(layers: int, width: int = 768, heads: int = 12, **more: object) -> Published:
     return {
         "activation_function": "gelu_new",
         "architectures": ["GPT2LMHeadModel"],
@@ -120,8 +168,8 @@ def gpt2(layers: int, **more: object) -> Published:
         "layer_norm_epsilon": 1e-05,
         "model_type": "gpt2",
         "n_ctx": 1024,
-        "n_embd": 768,
-        "n_head": 12,
+        "n_embd": width,
+        "n_head": heads,
         "n_layer": layers,
         "n_positions": 1024,
         "resid_pdrop": 0.1,
@@ -318,6 +366,14 @@ SINCE_4_21 = {
 }
 
 
+IN_2021 = {"transformers_version": "4.12.0.dev0"}
+
+
+def added_token(text: str) -> Published:
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": True}
+    return {"content": text, **flags, "__type": "AddedToken"}
+
+
 def clip_tower(kind: str, width: int, layers: int, heads: int, **more: object) -> Published:
     return {
         **EVERY_MODELS,
@@ -405,6 +461,41 @@ def open_clip(
             "mean": OPENAI["image_mean"],
             "std": OPENAI["image_std"],
             **(resize if resize["resize_mode"] else {}),
+        },
+    }
+
+
+def mobileclip() -> Published:
+    """What open_clip's ``save_config_for_hf`` makes of its own tables."""
+    return {
+        OPEN_CLIP: {
+            "model_cfg": {
+                "embed_dim": 512,
+                "vision_cfg": {
+                    "timm_model_name": "vit_base_mci_224",
+                    "timm_model_pretrained": False,
+                    "timm_pool": "token",
+                    "timm_proj": None,
+                    "timm_drop": 0.0,
+                    "timm_drop_path": 0.0,
+                    "image_size": 224,
+                },
+                "text_cfg": {
+                    "context_length": 77,
+                    "vocab_size": 49408,
+                    "width": 512,
+                    "heads": 8,
+                    "layers": 12,
+                    "no_causal_mask": False,
+                },
+                "custom_text": True,
+            },
+            "preprocess_cfg": {
+                "mean": [0.0, 0.0, 0.0],
+                "std": [1.0, 1.0, 1.0],
+                "interpolation": "bilinear",
+                "resize_mode": "shortest",
+            },
         },
     }
 
@@ -513,6 +604,15 @@ SO400M = {
 }
 
 
+def siglip2(text: Published, vision: Published, size: int) -> Published:
+    """B/16 as published; the others as transformers' program that converted them writes them."""
+    return {
+        CONFIG: siglip({"vocab_size": 256000, **text}, vision),
+        PREPROCESSOR: siglip_pictures(size, 2),
+        TOKENIZER: GEMMA,
+    }
+
+
 def chinese_clip_pictures(size: int) -> Published:
     return {
         "do_center_crop": False,
@@ -564,6 +664,101 @@ def vit_pictures(size: int) -> Published:
     return {"do_normalize": True, "do_resize": True, **HALF, "size": size}
 
 
+def timm(name: str, tag: str, width: int, pool: str, /, **pretrained: object) -> Published:
+    """What timm's ``save_config_for_hf`` makes of a row of timm's own table of checkpoints."""
+    network = {
+        "custom_load": False,
+        "input_size": [3, 224, 224],
+        "fixed_input_size": False,
+        "interpolation": "bicubic",
+        "crop_pct": 0.875,
+        "crop_mode": "center",
+        "mean": [0.5, 0.5, 0.5],
+        "std": [0.5, 0.5, 0.5],
+        "num_classes": 1000,
+        "pool_size": [7, 7],
+        "license": "apache-2.0",
+    }
+    return {
+        CONFIG: {
+            "architecture": name,
+            "num_classes": 1000,
+            "num_features": width,
+            "global_pool": pool,
+            "pretrained_cfg": {"tag": tag, **network, **pretrained},
+        },
+    }
+
+
+def timm_vit(size: str, tag: str, width: int, **pretrained: object) -> Published:
+    return timm(
+        f"vit_{size}_patch16_224",
+        tag,
+        width,
+        "token",
+        fixed_input_size=True,
+        crop_pct=0.9,
+        pool_size=None,
+        first_conv="patch_embed.proj",
+        classifier="head",
+        **pretrained,
+    )
+
+
+def bit(layers: int, tag: str, **pretrained: object) -> Published:
+    return timm(
+        f"resnetv2_{layers}x1_bit",
+        tag,
+        2048,
+        "avg",
+        custom_load=True,
+        first_conv="stem.conv",
+        classifier="head.fc",
+        **pretrained,
+    )
+
+
+BIT_448 = {
+    "input_size": [3, 448, 448],
+    "interpolation": "bilinear",
+    "crop_pct": 1.0,
+    "pool_size": [14, 14],
+}
+TIMM_IMAGENET = {
+    "test_input_size": [3, 288, 288],
+    "test_crop_pct": 1.0,
+    "mean": IMAGENET["image_mean"],
+    "std": IMAGENET["image_std"],
+}
+
+
+def convnext(size: str, width: int) -> Published:
+    return timm(
+        f"convnext_{size}",
+        "fb_in1k",
+        width,
+        "avg",
+        first_conv="stem.0",
+        classifier="head.fc",
+        **TIMM_IMAGENET,
+    )
+
+
+def resnet(layers: int, width: int) -> Published:
+    return timm(
+        f"resnet{layers}",
+        "a1_in1k",
+        width,
+        "avg",
+        crop_pct=0.95,
+        first_conv="conv1",
+        classifier="fc",
+        origin_url="https://github.com/huggingface/pytorch-image-models",
+        paper_ids="arXiv:2110.00476",
+        **TIMM_IMAGENET,
+    )
+
+
 def distilled_deit(width: int, heads: int) -> Published:
     return {
         CONFIG: {
@@ -574,6 +769,40 @@ def distilled_deit(width: int, heads: int) -> Published:
         PREPROCESSOR: {
             **clip_pictures(224, IMAGENET),
             "feature_extractor_type": "DeiTFeatureExtractor",
+        },
+    }
+
+
+def imagegpt(width: int, layers: int, heads: int) -> Published:
+    return {
+        CONFIG: {
+            "activation_function": "quick_gelu",
+            "architectures": ["ImageGPTLMHeadModel"],
+            "attn_pdrop": 0.1,
+            "embd_pdrop": 0.1,
+            "initializer_range": 0.02,
+            "layer_norm_epsilon": 1e-05,
+            "model_type": "imagegpt",
+            "n_embd": width,
+            "n_head": heads,
+            "n_inner": None,
+            "n_layer": layers,
+            "n_positions": 1024,
+            "resid_pdrop": 0.1,
+            "scale_attn_weights": True,
+            "tie_word_embeddings": False,
+            "torch_dtype": "float32",
+            "transformers_version": "4.12.0.dev0",
+            "use_cache": True,
+            "vocab_size": 513,
+        },
+        PREPROCESSOR: {
+            "clusters": [[number / 255.5 - 1] * 3 for number in range(512)],
+            "do_normalize": True,
+            "do_resize": True,
+            "feature_extractor_type": "ImageGPTFeatureExtractor",
+            "resample": 2,
+            "size": 32,
         },
     }
 
@@ -624,6 +853,22 @@ def dinov2(width: int, layers: int, heads: int, **more: object) -> Published:
     }
 
 
+def registers(width: int, layers: int, heads: int, **more: object) -> Published:
+    """The base as transformers 5 saved it; its siblings as the program that converted them."""
+    return dinov2(
+        width,
+        layers,
+        heads,
+        architectures=["Dinov2WithRegistersModel"],
+        interpolate_antialias=True,
+        interpolate_offset=0.0,
+        model_type="dinov2_with_registers",
+        num_register_tokens=4,
+        transformers_version="5.12.1",
+        **more,
+    )
+
+
 def decoder(kind: str, sizes: tuple[int, ...], **more: object) -> Published:
     """Llama and Qwen: width, hidden, layers, heads, heads of the keys, positions, vocabulary."""
     names = (
@@ -661,6 +906,25 @@ def smollm2(start: int, end: int, sizes: tuple[int, ...], version: str) -> Publi
         tie_word_embeddings=True,
         transformers_version=version,
     )
+
+
+def smollm2_instruct(sizes: tuple[int, ...], version: str) -> Published:
+    config = smollm2(1, 2, sizes, version)
+    del config["head_dim"]
+    return {
+        **config,
+        "pad_token_id": 2,
+        "transformers.js_config": {"kv_cache_dtype": {"q4f16": "float16", "fp16": "float16"}},
+    }
+
+
+SMOLLM2_ANSWERS = {
+    "_from_model_config": True,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "pad_token_id": 2,
+    "transformers_version": "4.42.3",
+}
 
 
 def pythia(width: int, layers: int, heads: int) -> Published:
@@ -743,84 +1007,90 @@ PUBLISHED: dict[str, Published] = {
         ),
         TOKENIZER: {"do_lower_case": False, "model_max_length": 512},
     },
-    "roberta-base": {
+    "bert-base-multilingual-uncased": {CONFIG: bert(105879, **BERT_POOLER)},
+    "bert-large-uncased": {
+        CONFIG: bert(
+            30522,
+            _name_or_path="bert-large-uncased",
+            classifier_dropout=None,
+            gradient_checkpointing=False,
+            position_embedding_type="absolute",
+            transformers_version="4.15.0",
+            use_cache=True,
+            **BERT_LARGE,
+        ),
+    },
+    "bert-large-cased": {
+        CONFIG: bert(
+            28996,
+            _name_or_path="bert-large-cased",
+            classifier_dropout=None,
+            gradient_checkpointing=False,
+            position_embedding_type="absolute",
+            **BERT_LARGE,
+            **BERT_POOLER,
+        ),
+    },
+    "roberta-base": {CONFIG: roberta("roberta", 50265)},
+    "xlm-roberta-base": {
+        CONFIG: roberta(
+            "xlm-roberta",
+            250002,
+            _name_or_path="FacebookAI/xlm-roberta-base",
+            architectures=["XLMRobertaForMaskedLM"],
+            classifier_dropout=None,
+            output_past=True,
+            position_embedding_type="absolute",
+            transformers_version="4.45.2",
+            use_cache=True,
+        ),
+    },
+    "roberta-large": {CONFIG: roberta("roberta", 50265, **BERT_LARGE)},
+    "distilbert-base-uncased": {CONFIG: distilbert(30522)},
+    "distilbert-base-cased": {
         CONFIG: {
-            **bert(50265),
-            "architectures": ["RobertaForMaskedLM"],
-            "bos_token_id": 0,
-            "eos_token_id": 2,
-            "layer_norm_eps": 1e-05,
-            "max_position_embeddings": 514,
-            "model_type": "roberta",
-            "pad_token_id": 1,
-            "type_vocab_size": 1,
+            key: value
+            for key, value in distilbert(28996, output_past=True).items()
+            if key != "architectures"
         },
     },
+    "distilbert-base-multilingual-cased": {
+        CONFIG: distilbert(119547, output_past=True),
+        TOKENIZER: {"do_lower_case": False, "model_max_length": 512},
+    },
     "distilbert-base-uncased-finetuned-sst-2-english": {
-        CONFIG: {
-            "activation": "gelu",
-            "architectures": ["DistilBertForSequenceClassification"],
-            "attention_dropout": 0.1,
-            "dim": 768,
-            "dropout": 0.1,
-            "finetuning_task": "sst-2",
-            "hidden_dim": 3072,
-            "id2label": {"0": "NEGATIVE", "1": "POSITIVE"},
-            "initializer_range": 0.02,
-            "label2id": {"NEGATIVE": 0, "POSITIVE": 1},
-            "max_position_embeddings": 512,
-            "model_type": "distilbert",
-            "n_heads": 12,
-            "n_layers": 6,
-            "output_past": True,
-            "pad_token_id": 0,
-            "qa_dropout": 0.1,
-            "seq_classif_dropout": 0.2,
-            "sinusoidal_pos_embds": False,
-            "tie_weights_": True,
-            "vocab_size": 30522,
-        },
+        CONFIG: distilbert(
+            30522,
+            architectures=["DistilBertForSequenceClassification"],
+            finetuning_task="sst-2",
+            id2label={"0": "NEGATIVE", "1": "POSITIVE"},
+            label2id={"NEGATIVE": 0, "POSITIVE": 1},
+            output_past=True,
+        ),
         TOKENIZER: {"do_lower_case": True, "model_max_length": 512},
     },
     "roberta-large-mnli": {
-        CONFIG: {
-            **bert(50265),
-            "_num_labels": 3,
-            "architectures": ["RobertaForSequenceClassification"],
-            "bos_token_id": 0,
-            "eos_token_id": 2,
-            "hidden_size": 1024,
-            "id2label": {"0": "CONTRADICTION", "1": "NEUTRAL", "2": "ENTAILMENT"},
-            "intermediate_size": 4096,
-            "label2id": {"CONTRADICTION": 0, "NEUTRAL": 1, "ENTAILMENT": 2},
-            "layer_norm_eps": 1e-05,
-            "max_position_embeddings": 514,
-            "model_type": "roberta",
-            "num_attention_heads": 16,
-            "num_hidden_layers": 24,
-            "pad_token_id": 1,
-            "type_vocab_size": 1,
-        },
+        CONFIG: roberta(
+            "roberta",
+            50265,
+            _num_labels=3,
+            architectures=["RobertaForSequenceClassification"],
+            id2label={"0": "CONTRADICTION", "1": "NEUTRAL", "2": "ENTAILMENT"},
+            label2id={"CONTRADICTION": 0, "NEUTRAL": 1, "ENTAILMENT": 2},
+            **BERT_LARGE,
+        ),
     },
     "xlm-roberta-large-xnli": {
-        CONFIG: {
-            **bert(250002, output_past=True),
-            "architectures": ["XLMRobertaForSequenceClassification"],
-            "bos_token_id": 0,
-            "eos_token_id": 2,
-            "gradient_checkpointing": False,
-            "hidden_size": 1024,
-            "id2label": {"0": "contradiction", "1": "neutral", "2": "entailment"},
-            "intermediate_size": 4096,
-            "label2id": {"contradiction": 0, "entailment": 2, "neutral": 1},
-            "layer_norm_eps": 1e-05,
-            "max_position_embeddings": 514,
-            "model_type": "xlm-roberta",
-            "num_attention_heads": 16,
-            "num_hidden_layers": 24,
-            "pad_token_id": 1,
-            "type_vocab_size": 1,
-        },
+        CONFIG: roberta(
+            "xlm-roberta",
+            250002,
+            architectures=["XLMRobertaForSequenceClassification"],
+            gradient_checkpointing=False,
+            id2label={"0": "contradiction", "1": "neutral", "2": "entailment"},
+            label2id={"contradiction": 0, "entailment": 2, "neutral": 1},
+            output_past=True,
+            **BERT_LARGE,
+        ),
     },
     "all-minilm-l6-v2": {
         CONFIG: embedder("nreimers/MiniLM-L6-H384-uncased", "4.8.2", **MINILM, num_hidden_layers=6),
@@ -848,8 +1118,29 @@ PUBLISHED: dict[str, Published] = {
         "modules.json": modules("Transformer", "Pooling", "Normalize"),
         "1_Pooling/config.json": pooling(384, "mean_tokens"),
     },
+    "bge-small-en-v1.5": {
+        CONFIG: embedder("BAAI/bge-small-en-v1.5", "4.34.0.dev0", **MINILM, **ONE_LABEL),
+        "sentence_bert_config.json": {"max_seq_length": 512, "do_lower_case": True},
+        "modules.json": modules("Transformer", "Pooling", "Normalize"),
+        "1_Pooling/config.json": pooling(384, "cls_token"),
+    },
     "bge-base-en-v1.5": {
         CONFIG: embedder("BAAI_bge-base-en", "4.30.0", **ONE_LABEL),
+        "sentence_bert_config.json": {"max_seq_length": 512, "do_lower_case": True},
+        "modules.json": modules("Transformer", "Pooling", "Normalize"),
+        "1_Pooling/config.json": pooling(768, "cls_token"),
+    },
+    "bge-base-zh-v1.5": {
+        CONFIG: embedder(
+            "BAAI_bge-base-zh",
+            "4.30.0",
+            bos_token_id=0,
+            eos_token_id=2,
+            output_past=True,
+            **BERT_POOLER,
+            **ONE_LABEL,
+        )
+        | {"vocab_size": 21128},
         "sentence_bert_config.json": {"max_seq_length": 512, "do_lower_case": True},
         "modules.json": modules("Transformer", "Pooling", "Normalize"),
         "1_Pooling/config.json": pooling(768, "cls_token"),
@@ -890,6 +1181,25 @@ PUBLISHED: dict[str, Published] = {
         "modules.json": modules("Transformer", "Pooling", "Normalize"),
         "1_Pooling/config.json": pooling(384, "mean_tokens"),
     },
+    "multilingual-e5-base": {
+        CONFIG: roberta(
+            "xlm-roberta",
+            250002,
+            add_cross_attention=False,
+            architectures=["XLMRobertaModel"],
+            classifier_dropout=None,
+            dtype="float32",
+            is_decoder=False,
+            output_past=True,
+            position_embedding_type="absolute",
+            tie_word_embeddings=True,
+            transformers_version="5.4.0",
+            use_cache=True,
+        ),
+        "sentence_bert_config.json": {"max_seq_length": 512, "do_lower_case": False},
+        "modules.json": modules("Transformer", "Pooling", "Normalize"),
+        "1_Pooling/config.json": pooling(768, "mean_tokens"),
+    },
     "e5-base-v2": {
         CONFIG: embedder("tmp/", "4.29.0.dev0"),
         "sentence_bert_config.json": {"max_seq_length": 512, "do_lower_case": False},
@@ -897,6 +1207,40 @@ PUBLISHED: dict[str, Published] = {
         "1_Pooling/config.json": pooling(768, "mean_tokens"),
     },
     "gpt2": {CONFIG: gpt2(12), TOKENIZER: {"model_max_length": 1024}},
+    "gpt2-medium": {
+        CONFIG: gpt2(
+            24,
+            1024,
+            16,
+            _name_or_path="gpt2-medium",
+            n_inner=None,
+            n_special=0,
+            predict_special_tokens=True,
+            reorder_and_upcast_attn=False,
+            scale_attn_by_inverse_layer_idx=False,
+            scale_attn_weights=True,
+            transformers_version="4.12.5",
+            use_cache=True,
+        ),
+    },
+    "gpt2-large": {
+        CONFIG: gpt2(
+            36,
+            1280,
+            20,
+            add_cross_attention=False,
+            dtype="float32",
+            n_inner=None,
+            pad_token_id=None,
+            reorder_and_upcast_attn=False,
+            scale_attn_by_inverse_layer_idx=False,
+            scale_attn_weights=True,
+            tie_word_embeddings=True,
+            transformers_version="5.0.0",
+            use_cache=True,
+        ),
+    },
+    "gpt2-xl": {CONFIG: gpt2(48, 1600, 25, output_past=True)},
     "distilgpt2": {
         CONFIG: gpt2(
             6,
@@ -977,25 +1321,31 @@ PUBLISHED: dict[str, Published] = {
         ),
         TOKENIZER: {"model_max_length": 2048},
     },
+    "smollm2-135m": {
+        CONFIG: {
+            **smollm2(0, 0, (576, 1536, 30, 9, 3, 8192, 49152), "5.17.0"),
+            "initializer_range": 0.041666666666666664,
+            "pad_token_id": None,
+            "rope_parameters": {"rope_theta": 100000, "rope_type": "default"},
+        },
+    },
+    "smollm2-135m-instruct": {
+        CONFIG: {
+            **smollm2_instruct((576, 1536, 30, 9, 3, 8192, 49152), "4.42.3"),
+            "initializer_range": 0.041666666666666664,
+        },
+        GENERATION: SMOLLM2_ANSWERS,
+    },
     "smollm2-360m": {
         CONFIG: smollm2(0, 0, (960, 2560, 32, 15, 5, 8192, 49152), "4.46.1"),
         TOKENIZER: {"model_max_length": 8192},
     },
     "smollm2-360m-instruct": {
         CONFIG: {
-            **smollm2(1, 2, (960, 2560, 32, 15, 5, 8192, 49152), "4.46.1"),
-            "pad_token_id": 2,
-            "transformers.js_config": {
-                "kv_cache_dtype": {"fp16": "float16", "q4f16": "float16"},
-            },
+            **smollm2_instruct((960, 2560, 32, 15, 5, 8192, 49152), "4.46.1"),
+            "head_dim": 64,
         },
-        GENERATION: {
-            "_from_model_config": True,
-            "bos_token_id": 1,
-            "eos_token_id": 2,
-            "pad_token_id": 2,
-            "transformers_version": "4.42.3",
-        },
+        GENERATION: SMOLLM2_ANSWERS,
         TOKENIZER: {"model_max_length": 8192},
     },
     "opus-mt-zh-en": {CONFIG: marian(65000, extra_pos_embeddings=65001)},
@@ -1013,9 +1363,35 @@ PUBLISHED: dict[str, Published] = {
             use_cache=True,
         ),
     },
+    "opus-mt-en-fr": {CONFIG: marian(59513, _num_labels=3)},
+    "opus-mt-fr-en": {CONFIG: marian(59513, _num_labels=3)},
     "opus-mt-en-de": {CONFIG: resaved_marian(58100)},
     "opus-mt-de-en": {CONFIG: resaved_marian(58100)},
     "t5-small": {CONFIG: t5(6, 512, 8, 2048), TOKENIZER: {"model_max_length": 512}},
+    "t5-base": {
+        CONFIG: {
+            key: value
+            for key, value in t5(12, 768, 12, 3072).items()
+            if key not in ("feed_forward_proj", "num_decoder_layers", "use_cache")
+        },
+        TOKENIZER: {"model_max_length": 512},
+    },
+    "flan-t5-small": {
+        CONFIG: t5(
+            8,
+            512,
+            6,
+            1024,
+            classifier_dropout=0.0,
+            dense_act_fn="gelu_new",
+            feed_forward_proj="gated-gelu",
+            is_gated_act=True,
+            relative_attention_max_distance=128,
+            tie_word_embeddings=False,
+            torch_dtype="float32",
+            transformers_version="4.54.0",
+        ),
+    },
     "flan-t5-base": {
         CONFIG: t5(
             12,
@@ -1039,6 +1415,42 @@ PUBLISHED: dict[str, Published] = {
         },
     },
     "clip-vit-b-32": {CONFIG: CLIP_B_32, PREPROCESSOR: clip_pictures(224, OPENAI)},
+    "clip-vit-b-16": {
+        CONFIG: {
+            key: value
+            for key, value in clip(
+                clip_tower("text", 512, 12, 8, projection_dim=512, **IN_2021),
+                clip_tower(
+                    "vision",
+                    768,
+                    12,
+                    12,
+                    image_size=224,
+                    patch_size=16,
+                    projection_dim=512,
+                    **IN_2021,
+                ),
+                512,
+                text_config_dict=None,
+                vision_config_dict={"patch_size": 16},
+            ).items()
+            if key != "_name_or_path"
+        },
+        TOKENIZER: {
+            "unk_token": added_token("<|endoftext|>"),
+            "bos_token": added_token("<|startoftext|>"),
+            "eos_token": added_token("<|endoftext|>"),
+            "pad_token": "<|endoftext|>",
+            "errors": "replace",
+            "add_prefix_space": False,
+            "do_lower_case": True,
+            "name_or_path": "openai/clip-vit-base-patch16",
+            "model_max_length": 77,
+            "special_tokens_map_file": "./special_tokens_map.json",
+            "tokenizer_class": "CLIPTokenizer",
+        },
+        PREPROCESSOR: clip_pictures(224, OPENAI),  # the defaults of transformers' class of 2021
+    },
     "clip-vit-l-14": {CONFIG: clip_l_14(224), PREPROCESSOR: clip_pictures(224, OPENAI)},
     "clip-vit-l-14-336": {CONFIG: clip_l_14(336), PREPROCESSOR: clip_pictures(336, OPENAI)},
     "clip-vit-b-32-laion2b": {
@@ -1062,6 +1474,12 @@ PUBLISHED: dict[str, Published] = {
     },
     "clip-vit-b-32-datacomp-xl": {OPEN_CLIP: open_clip(224, 32, (768, 12), (512, 8, 12))},
     "clip-vit-b-32-256-datacomp": {OPEN_CLIP: open_clip(256, 32, (768, 12), (512, 8, 12))},
+    "clip-vit-b-16-laion2b": {OPEN_CLIP: open_clip(224, 16, (768, 12), (512, 8, 12))},
+    "clip-vit-l-14-datacomp-xl": {OPEN_CLIP: open_clip(224, 14, (1024, 24), (768, 12, 12))},
+    "clip-vit-b-16-datacomp-xl": {OPEN_CLIP: open_clip(224, 16, (768, 12), (512, 8, 12))},
+    "mobileclip-b": mobileclip(),
+    "mobileclip-b-lt": mobileclip(),
+    "mobileclip2-b": mobileclip(),
     "clip-vit-b-32-laion400m": {
         CONFIG: {
             "architecture": "vit_base_patch32_clip_224",
@@ -1078,6 +1496,9 @@ PUBLISHED: dict[str, Published] = {
     "clip-vit-b-16-metaclip-fullcc": metaclip(16),
     "clip-vit-l-14-metaclip-400m": METACLIP_L,
     "clip-vit-l-14-metaclip-fullcc": METACLIP_L,
+    "clip-vit-b-16-dfn2b": {
+        OPEN_CLIP: open_clip(224, 16, (768, 12), (512, 8, 12), quick_gelu=True)
+    },
     "clip-vit-l-14-dfn2b": {
         OPEN_CLIP: open_clip(224, 14, (1024, 24), (768, 12, 12), quick_gelu=True)
     },
@@ -1101,16 +1522,10 @@ PUBLISHED: dict[str, Published] = {
         PREPROCESSOR: siglip_pictures(384, 3),
         TOKENIZER: SIGLIP_TEXTS,
     },
-    "siglip2-b-16": {
-        CONFIG: siglip({"vocab_size": 256000}, {}),
-        PREPROCESSOR: siglip_pictures(224, 2),
-        TOKENIZER: GEMMA,
-    },
-    "siglip2-b-16-256": {
-        CONFIG: siglip({"vocab_size": 256000}, {"image_size": 256}),
-        PREPROCESSOR: siglip_pictures(256, 2),
-        TOKENIZER: GEMMA,
-    },
+    "siglip2-b-16": siglip2({}, {}, 224),
+    "siglip2-b-16-256": siglip2({}, {"image_size": 256}, 256),
+    "siglip2-b-32-256": siglip2({}, {"image_size": 256, "patch_size": 32}, 256),
+    "siglip2-so400m-14-384": siglip2(SO400M, {**SO400M, "image_size": 384, "patch_size": 14}, 384),
     "chinese-clip-vit-b-16": {
         CONFIG: {
             "architectures": ["ChineseCLIPModel"],
@@ -1148,6 +1563,13 @@ PUBLISHED: dict[str, Published] = {
         CONFIG: headless_vit("huge-patch14", 1280, 32, 16, 14),
         PREPROCESSOR: vit_pictures(224),
     },
+    # The large ones as transformers' program that converted them writes them.
+    "vit-large-patch16-224": {CONFIG: vit(224, 1024, 24, 16), PREPROCESSOR: vit_pictures(224)},
+    "vit-large-patch16-224-in21k": {
+        CONFIG: headless_vit("large-patch16", 1024, 24, 16, 16),
+        PREPROCESSOR: vit_pictures(224),
+    },
+    "vit-large-patch16-384": {CONFIG: vit(384, 1024, 24, 16), PREPROCESSOR: vit_pictures(384)},
     "vit-base-patch16-384": {CONFIG: vit(384), PREPROCESSOR: vit_pictures(384)},
     "vit-base-patch32-384": {CONFIG: vit(384, patch=32), PREPROCESSOR: vit_pictures(384)},
     "deit-tiny-patch16-224": {
@@ -1161,9 +1583,31 @@ PUBLISHED: dict[str, Published] = {
     "deit-base-patch16-224": {CONFIG: vit(224), PREPROCESSOR: vit_pictures(224)},
     "deit-tiny-distilled-patch16-224": distilled_deit(192, 3),
     "deit-small-distilled-patch16-224": distilled_deit(384, 6),
+    "deit-base-distilled-patch16-224": {
+        CONFIG: distilled_deit(768, 12)[CONFIG],
+        PREPROCESSOR: {**distilled_deit(768, 12)[PREPROCESSOR], "size": 256},  # its program's
+    },
+    "vit-tiny-patch16-224": timm_vit("tiny", "augreg_in21k_ft_in1k", 192, custom_load=True),
+    "vit-small-patch16-224": timm_vit("small", "augreg_in21k_ft_in1k", 384, custom_load=True),
+    "vit-base-patch16-224-augreg": timm_vit("base", "augreg_in21k_ft_in1k", 768, custom_load=True),
+    "vit-base-patch16-224-augreg2": timm_vit("base", "augreg2_in21k_ft_in1k", 768),
+    "bit-50x1": bit(50, "goog_in21k_ft_in1k", **BIT_448),
+    "bit-50x1-distilled": bit(50, "goog_distilled_in1k"),
+    "bit-101x1": bit(101, "goog_in21k_ft_in1k", **BIT_448),
+    "convnext-tiny": convnext("tiny", 768),
+    "convnext-small": convnext("small", 768),
+    "convnext-base": convnext("base", 1024),
+    "convnext-large": convnext("large", 1536),
+    "resnet-18": resnet(18, 512),
+    "resnet-50": resnet(50, 2048),
     "dinov2-small": dinov2(384, 12, 6),
     "dinov2-base": dinov2(768, 12, 12),
     "dinov2-large": dinov2(1024, 24, 16),
+    "dinov2-giant": dinov2(1536, 40, 24, use_swiglu_ffn=True),
+    "dinov2-with-registers-small": registers(384, 12, 6),
+    "dinov2-with-registers-base": registers(768, 12, 12),
+    "dinov2-with-registers-large": registers(1024, 24, 16),
+    "dinov2-with-registers-giant": registers(1536, 40, 24, use_swiglu_ffn=True),
     "vit-mae-base": {
         CONFIG: {
             "architectures": ["ViTMAEForPreTraining"],
@@ -1199,37 +1643,10 @@ PUBLISHED: dict[str, Published] = {
             "size": 224,
         },
     },
-    "imagegpt-small": {
-        CONFIG: {
-            "activation_function": "quick_gelu",
-            "architectures": ["ImageGPTLMHeadModel"],
-            "attn_pdrop": 0.1,
-            "embd_pdrop": 0.1,
-            "initializer_range": 0.02,
-            "layer_norm_epsilon": 1e-05,
-            "model_type": "imagegpt",
-            "n_embd": 512,
-            "n_head": 8,
-            "n_inner": None,
-            "n_layer": 24,
-            "n_positions": 1024,
-            "resid_pdrop": 0.1,
-            "scale_attn_weights": True,
-            "tie_word_embeddings": False,
-            "torch_dtype": "float32",
-            "transformers_version": "4.12.0.dev0",
-            "use_cache": True,
-            "vocab_size": 513,
-        },
-        PREPROCESSOR: {
-            "clusters": [[number / 255.5 - 1] * 3 for number in range(512)],
-            "do_normalize": True,
-            "do_resize": True,
-            "feature_extractor_type": "ImageGPTFeatureExtractor",
-            "resample": 2,
-            "size": 32,
-        },
-    },
+    "imagegpt-small": imagegpt(512, 24, 8),
+    # These two as transformers' program that converted them writes them.
+    "imagegpt-medium": imagegpt(1024, 36, 8),
+    "imagegpt-large": imagegpt(1536, 48, 16),
     "qwen3-0.6b": {
         CONFIG: decoder(
             "qwen3",

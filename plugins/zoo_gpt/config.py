@@ -19,6 +19,7 @@ def gpt2(published: Mapping[str, Any]) -> GPT2Config:
     fields.must_be("scale_attn_weights", True)
     fields.must_be("scale_attn_by_inverse_layer_idx", False)
     fields.must_be("add_cross_attention", False)
+    fields.must_be("n_special", 0)  # more tokens, in versions that grew the vocabulary by them
     # A precaution in half precision; ours computes scores in float32 anyway.
     fields.unused("reorder_and_upcast_attn")
     fields.unused("attn_pdrop", "embd_pdrop", "resid_pdrop", "n_ctx", "predict_special_tokens")

@@ -133,6 +133,8 @@ def _head(fields: Fields) -> Pooling | None:
 def _registers(fields: Fields, layout: str) -> int:
     if layout != "dinov2_with_registers":
         return 0
+    fields.must_be("interpolate_antialias", True)  # how a grid of positions shrinks
+    fields.must_be("interpolate_offset", 0.0)
     return fields.size("num_register_tokens", default=4, least=0)
 
 
