@@ -166,12 +166,12 @@ def test_pseudo_perplexity_is_over_all_tokens(save: Save, tmp_path: Path) -> Non
     asked = benchmark(
         tmp_path,
         task="language-modeling",
-        metric="pseudo_perplexity",
         fields={"text": "text"},
-        protocols={"pseudo-perplexity": {}},
+        protocols={"rolling": {}, "pseudo-perplexity": {"metric": "pseudo_perplexity"}},
     )
 
     result = evaluate(load(folder), asked, data=rows(tmp_path, [{"text": t} for t in TEXTS]))
 
     each = torch.tensor([x for text in TEXTS for x in loop(folder, reference, text)])
+    assert result.metric == "pseudo_perplexity"
     assert result.headline.value == pytest.approx((-each.mean()).exp().item(), rel=1e-4)
