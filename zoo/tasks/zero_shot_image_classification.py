@@ -22,7 +22,7 @@ from zoo.tasks import require
 from zoo.tasks.encoding import check_top_k
 from zoo.tasks.seeing import OnError, see
 from zoo.tasks.text_classification import Classified, ranked
-from zoo.tasks.two_towers import embed_texts
+from zoo.tasks.two_towers import embed_texts, mean_vector
 from zoo.text.preprocessor import check_texts
 
 TASK = "zero-shot-image-classification"
@@ -45,8 +45,7 @@ def prepare_classes(
 ) -> Classes:
     """Embed labels once, for any number of pictures.
 
-    Of several templates each sentence is embedded and scaled to length 1; a label's vector is their
-    mean, scaled to length 1 again, as OpenAI, open_clip and CLIP_benchmark do.
+    Of several templates each sentence is embedded; a label's vector is their `mean_vector`.
 
     Args:
         loaded: Its network is one of `zoo.tasks.two_towers.TwoTowers`.
@@ -78,9 +77,9 @@ def prepare_classes(
     check_templates(templates)
     warn_of_twins(loaded, labels, templates)
     prompts = [each.replace("{}", label) for label in labels for each in templates]
-    vectors = embed_texts(loaded, prompts, normalize=True, batch_tokens=batch_tokens)
-    means = vectors.unflatten(0, (len(labels), len(templates))).mean(dim=1)  # (K, E)
-    return Classes(tuple(labels), F.normalize(means, dim=-1))
+    vectors = embed_texts(loaded, prompts, batch_tokens=batch_tokens)
+    sentences = vectors.unflatten(0, (len(labels), len(templates)))  # (K, templates, E)
+    return Classes(tuple(labels), mean_vector(sentences))
 
 
 def zero_shot_pictures(
