@@ -26,7 +26,7 @@ def zoo_architectures() -> Iterable[Architecture]:
             config=f"zoo_gpt.config:{model_type}",
             build=f"zoo_gpt.{module}:build",
             weights=f"zoo_gpt.weights:{module}",
-            preprocessor="zoo.text.prompts:load_prompts",
+            preprocessor="zoo.text:load_prompts",
             sample=f"zoo_gpt.sample:{model_type}",
         )
     yield Architecture(
