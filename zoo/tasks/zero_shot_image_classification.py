@@ -20,10 +20,10 @@ from zoo.image import Picture, picture_name
 from zoo.loading import Loaded
 from zoo.tasks import require
 from zoo.tasks.encoding import check_top_k
+from zoo.tasks.labels import check_labels, check_templates
 from zoo.tasks.seeing import OnError, see
 from zoo.tasks.text_classification import Classified, ranked
 from zoo.tasks.two_towers import embed_texts, mean_vector
-from zoo.text.preprocessor import check_texts
 
 TASK = "zero-shot-image-classification"
 
@@ -61,11 +61,8 @@ def prepare_classes(
             without ``{}``.
         TypeError: ``labels`` is one string, whose letters would be taken for labels.
     """
-    if isinstance(labels, str):
-        raise TypeError(f"labels are a list of texts, not the text {labels!r}")
     require(loaded, TASK)
-    check_texts(labels, "label")
-    _check_different(labels)
+    check_labels(labels)
     network: Any = loaded.network
     if len(labels) == 1 and network.exclusive:
         raise UsageError(
@@ -128,32 +125,6 @@ def zero_shot_pictures(
         )
         for number, (picture, scores) in enumerate(zip(pictures, results, strict=True))
     ]
-
-
-def check_templates(templates: Sequence[str]) -> None:
-    """Refuse what is no sentence for a label.
-
-    Raises:
-        UsageError: There is none, or one has no ``{}``.
-    """
-    if not templates:
-        raise UsageError("expected one template or more, such as 'a photo of a {}.'")
-    for template in templates:
-        if "{}" not in template:
-            raise UsageError(f"template {template!r} has no {{}} for the label")
-
-
-def _check_different(labels: Sequence[str]) -> None:
-    if not labels:
-        raise UsageError("expected two or more different labels, got none")
-    places: dict[str, int] = {}
-    for number, label in enumerate(labels, start=1):
-        if label in places:
-            raise UsageError(
-                f"labels {places[label]} and {number} are both {label!r}, and would share its "
-                "score; remove one, or say what tells them apart"
-            )
-        places[label] = number
 
 
 def warn_of_twins(loaded: Loaded, labels: Sequence[str], templates: Sequence[str]) -> None:
