@@ -12,6 +12,7 @@ import transformers
 
 from tests.checkpoints import Save, load
 from tests.evaluation.benchmarks import benchmark, rows
+from zoo.errors import RegistryError
 from zoo.evaluation import evaluate
 from zoo.evaluation.instruments.pseudo_likelihood import PseudoLikelihood, RollingPseudoLikelihood
 from zoo.evaluation.protocol import Failure
@@ -159,6 +160,20 @@ def test_choices_are_told_apart_by_their_sums(save: Save, tmp_path: Path) -> Non
         assert detail["log_likelihoods"] == pytest.approx(expected, abs=TOLERANCE)
     assert result["acc"].value == sum(good >= bad for good, bad in sums) / 2
     assert "each token is masked alone" in result.method
+
+
+def test_a_setting_that_is_neither_true_nor_false_is_refused(save: Save, tmp_path: Path) -> None:
+    folder, _ = save("BertForMaskedLM")
+    asked = benchmark(
+        tmp_path,
+        task="multiple-choice",
+        fields={"choices": "choices", "answer": "answer"},
+        protocols={"pseudo-log-likelihood": {"within_word": "yes"}},
+    )
+    data = rows(tmp_path, [{"choices": ["a", "b"], "answer": 0}])
+
+    with pytest.raises(RegistryError, match=r"made.yaml:\d+: within_word is 'yes'; expected true"):
+        evaluate(load(folder), asked, data=data)
 
 
 def test_pseudo_perplexity_is_over_all_tokens(save: Save, tmp_path: Path) -> None:
