@@ -5,16 +5,21 @@ A test compares the file with what this writes.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import inspect
+import sys
 import textwrap
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 import zoo
 from zoo import hookspecs
+from zoo.config import Fields
 from zoo.testing.plugin import PUBLIC
 
 FILE = Path(__file__).parent / "plugin-reference.md"
@@ -66,15 +71,43 @@ def _names(module: ModuleType) -> Iterator[tuple[str, str]]:
     listed = getattr(module, "__all__", None) or sorted(
         name
         for name, value in vars(module).items()
-        if not name.startswith("_") and getattr(value, "__module__", "") == module.__name__
+        if not name.startswith("_")
+        and getattr(value, "__module__", "") == module.__name__
+        and not isinstance(value, TypeVar)
     )
     for name in listed:
-        text = inspect.getdoc(getattr(module, name)) or ""
-        if inspect.isclass(getattr(module, name)) or callable(getattr(module, name)):
-            paragraph = text.partition("\n\n")[0]
-            yield name, textwrap.shorten(paragraph.replace("|", "\\|"), 160, placeholder=" …")
-        else:
-            yield name, "a constant"
+        value = getattr(module, name)
+        own = inspect.isclass(value) or inspect.isfunction(value)
+        yield name, _first(inspect.getdoc(value) if own else _written_below(name, module))
+        if inspect.isclass(value) and (value is Fields or getattr(value, "_is_protocol", False)):
+            yield from _members(value)
+
+
+def _members(kind: type) -> Iterator[tuple[str, str]]:
+    """What a plugin calls of its config's reader, or provides where a part is asked for."""
+    for name, value in vars(kind).items():
+        if not name.startswith("_") and (isinstance(value, property) or inspect.isfunction(value)):
+            yield f"{kind.__name__}.{name}", _first(inspect.getdoc(value))
+
+
+def _first(text: str | None) -> str:
+    """The first paragraph of a docstring, for a table."""
+    paragraph = (text or "").partition("\n\n")[0].replace("|", "\\|")
+    return textwrap.shorten(paragraph, 160, placeholder=" …")
+
+
+def _written_below(name: str, package: ModuleType) -> str:
+    """The text below the line that gives a type or a constant its name."""
+    inner = [each for key, each in sys.modules.items() if key.startswith(f"{package.__name__}.")]
+    for module in (package, *inner):
+        for node, below in pairwise(ast.parse(inspect.getsource(module)).body):
+            match node, below:
+                case (
+                    ast.Assign(targets=[ast.Name(id=found)]),
+                    ast.Expr(value=ast.Constant(value=str(text))),
+                ) if found == name:
+                    return inspect.cleandoc(text)
+    return ""
 
 
 if __name__ == "__main__":

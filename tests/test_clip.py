@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -550,6 +551,23 @@ def test_tokens_are_transformers_where_cleaning_changes_nothing(openai: Saved) -
 @pytest.mark.parametrize("text", ODD, ids=ascii)
 def test_siglips_texts_are_cleaned_as_open_clip_does(text: str) -> None:
     assert clean_siglip(text) == open_clip.tokenizer._clean_canonicalize(text)
+
+
+@pytest.mark.parametrize(
+    ("merges", "message"),
+    [(b"\xff", "merges.txt is no text in UTF-8"), (b"a b c\n", "do not fit together")],
+)
+def test_damaged_merges_are_refused(
+    openai: Saved, tmp_path: Path, merges: bytes, message: str
+) -> None:
+    folder = copy_checkpoint(openai[0], tmp_path / "x")
+    vocabulary = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+    (folder / "tokenizer.json").unlink()
+    (folder / "vocab.json").write_text(json.dumps(vocabulary))
+    (folder / "merges.txt").write_bytes(merges)
+
+    with pytest.raises(CheckpointError, match=message):
+        clip.load(folder)
 
 
 @pytest.mark.filterwarnings("ignore:.*longer than the model")

@@ -1,4 +1,4 @@
-"""zoo_imagegpt against transformers: the same tokens, the same numbers, the same pictures."""
+"""ImageGPT against transformers: the same tokens, the same numbers, the same pictures."""
 
 from __future__ import annotations
 

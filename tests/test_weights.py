@@ -106,6 +106,19 @@ def test_what_only_looks_like_a_rules_name_is_unexpected(name: str) -> None:
         weights.load({name: numbers(2)}, {}, source="x")
 
 
+def test_the_rest_of_a_name_is_taken_as_it_is() -> None:
+    weights = WeightMap("test", (same("trunk.{rest}", "vision.trunk.{rest}"),))
+    tensors = {"trunk.stem.0.conv": numbers(2), "trunk.norm": numbers(3)}
+    network = {f"vision.{name}": each for name, each in tensors.items()}
+
+    state = weights.load(tensors, network, source="x")
+
+    assert equal(state, network)
+    assert equal(weights.dump(state), tensors)
+    with pytest.raises(WeightMapError, match=r"'trunk\.more' match no rule of the test layout"):
+        weights.load(tensors | {"trunk.more": numbers(1)}, network, source="x")
+
+
 def test_a_dot_in_a_name_is_a_dot() -> None:
     weights = WeightMap("test", (same("a.b", "c"),))
 

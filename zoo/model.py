@@ -103,7 +103,7 @@ class Model(Loaded):
         if self._sees_and_reads:
             from zoo.tasks import two_towers
 
-            _only_for("models that only read", pooling=pooling, prompt=prompt)
+            _only_for("models that read texts alone", pooling=pooling, prompt=prompt)
             vectors = two_towers.embed(
                 self,
                 listed,
@@ -573,11 +573,11 @@ def _texts(inputs: Sequence[Picture]) -> list[str]:
 
 
 def _only_for(kind: str, **options: object) -> None:
-    """Refuse options of another kind of input.
+    """Refuse options of another kind of input, or of model.
 
     Raises:
         UsageError: One is given.
     """
     given = [name for name, value in options.items() if value is not None]
     if given:
-        raise UsageError(f"{', '.join(given)}: only for {kind}, which this model does not take")
+        raise UsageError(f"{', '.join(given)}: only for {kind}")

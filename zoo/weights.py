@@ -2,7 +2,8 @@
 
 A rule names a tensor as a checkpoint has it, and as our network has it. In names, ``{n}`` stands
 for a layer number and ``{p}`` for ``weight`` or ``bias``; ``{base}`` for a prefix that some files
-of a family carry and others lack. Loading renames and reshapes from left to right, dumping from
+of a family carry and others lack; ``{rest}`` for whatever follows, in a part whose names are
+published as they are. Loading renames and reshapes from left to right, dumping from
 right to left, so a map that loads right also dumps right::
 
     WeightMap(
@@ -256,7 +257,12 @@ class WeightMap:
         """A name with placeholders as an expression whose groups are their values."""
         base = "|".join(re.escape(each) for each in self.base)
         expression = re.escape(name)
-        for placeholder, values in (("n", r"0|[1-9]\d*"), ("p", "weight|bias"), ("base", base)):
+        for placeholder, values in (
+            ("n", r"0|[1-9]\d*"),
+            ("p", "weight|bias"),
+            ("base", base),
+            ("rest", ".+"),
+        ):
             expression = expression.replace(rf"\{{{placeholder}\}}", f"(?P<{placeholder}>{values})")
         return re.compile(expression)
 

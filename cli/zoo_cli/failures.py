@@ -20,15 +20,24 @@ def described(error: Exception) -> tuple[str, int]:
 
 
 def _plugin_that_raised(error: Exception) -> str:
-    """The plugin whose code was running, if one was: the innermost on the way to the error."""
+    """The plugin whose code was running, if one was: the innermost on the way to the error.
+
+    Where zoo asked an object for what it lacks, such as a network for its labels, it is the plugin
+    that the object is of.
+    """
     import traceback
 
     from zoo.distributions import entry_points
 
     owners = {point.package: point for point in entry_points(GROUP) + entry_points(COMMANDS)}
     found = ""
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    modules = [
+        frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)
+    ]
+    if isinstance(error, AttributeError):
+        modules.append(type(error.obj).__module__)
+    for module in modules:
+        package = str(module).partition(".")[0]
         if package in owners:
             found = f"{package} of {owners[package]}"
     return found

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from zoo.config import Fields
+from zoo.config import GENERATION, Fields
 from zoo.errors import CheckpointError
 from zoo_bert.model import BertConfig
 
@@ -16,13 +16,6 @@ _HEADS: dict[str, Head | None] = {
     "ForPreTraining": "masked-language-model",
     "ForSequenceClassification": "classification",
 }
-
-# What transformers before 2.5 wrote of text generation for every model; an encoder generates none.
-_GENERATION = (
-    "do_sample", "early_stopping", "eos_token_ids", "length_penalty", "num_beams",
-    "num_return_sequences", "repetition_penalty", "temperature", "top_k", "top_p",
-)  # fmt: skip
-
 
 # What sentence-transformers writes of its CrossEncoder, before version 4 and since.
 _CROSS_ENCODER = ("sbert_ce_default_activation_function", "sentence_transformers")
@@ -130,7 +123,8 @@ def _no_variant(fields: Fields) -> None:
     fields.must_be("is_decoder", False)
     fields.must_be("is_encoder_decoder", False)
     fields.must_be("pruned_heads", {})
-    fields.unused(*_GENERATION)
+    # transformers before 2.5 wrote it for every model; an encoder generates no text.
+    fields.unused("eos_token_ids", *GENERATION)
 
 
 def _head(fields: Fields, *families: str) -> Head | None:

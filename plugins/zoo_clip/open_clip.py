@@ -263,18 +263,7 @@ def weights(config: Config) -> WeightMap:
     """The names in which open_clip saves such a network; its text tower may have a prefix."""
     if isinstance(config, SiglipConfig):
         return _siglip_weights()
-    if isinstance(config, TimmClipConfig):
-        return _timm_clip_weights(config)
-    return _clip_weights(_VISION)
-
-
-def _timm_clip_weights(config: TimmClipConfig) -> WeightMap:
-    """Timm's own names, below ``trunk``; a projection is published as ``head.proj``."""
-    rules = (
-        same(f"visual.{name.replace('projection.', 'head.proj.')}", f"vision.{name}")
-        for name in timm_clip.vision_tower(config).state_dict()
-    )
-    return _clip_weights(tuple(rules))
+    return _clip_weights(_TIMM_VISION if isinstance(config, TimmClipConfig) else _VISION)
 
 
 def _clip_weights(vision: tuple[Rule, ...]) -> WeightMap:
@@ -370,4 +359,9 @@ _VISION = (
     *_blocks("visual.transformer", "vision"),
     same("visual.ln_post.{p}", "vision.norm.{p}"),
     transposed("visual.proj", "vision.projection.weight"),
+)
+
+_TIMM_VISION = (
+    same("visual.trunk.{rest}", "vision.trunk.{rest}"),
+    same("visual.head.proj.weight", "vision.projection.weight"),
 )

@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zoo.checkpoint import Files, one_line
+from zoo.checkpoint import Files
 from zoo.errors import CheckpointError, InputError
 from zoo.image import ImagePreprocessor, load_preprocessor
 from zoo.text.preprocessor import check_texts, warn_of_cut
 from zoo.text.sentencepiece import read_sentencepiece
-from zoo.text.tokenizer import load_tokenizer
+from zoo.text.tokenizer import from_byte_pairs, load_tokenizer
 
 if TYPE_CHECKING:
     import tokenizers
@@ -224,9 +224,9 @@ def _backend(files: Files, vocabulary: int) -> tokenizers.Tokenizer:
     """
     if files.path("tokenizer.json"):
         backend = load_tokenizer(files).backend
-    elif files.path("vocab.json") and files.path("merges.txt"):
-        backend = _from_merges(files)
-    elif path := files.path("spiece.model"):
+    elif (found := from_byte_pairs(files, byte_pair_backend)) is not None:
+        backend = found
+    elif path := files.side_file("spiece.model"):
         backend = read_sentencepiece(path).processor()
     else:
         backend = load_tokenizer(files).backend  # BERT's vocab.txt, or the error
@@ -237,17 +237,6 @@ def _backend(files: Files, vocabulary: int) -> tokenizers.Tokenizer:
             f"{vocabulary} only"
         )
     return backend
-
-
-def _from_merges(files: Files) -> tokenizers.Tokenizer:
-    lines = files.paths["merges.txt"].read_text(encoding="utf-8").split("\n")
-    rows = [line.split(" ") for line in lines if line and not line.startswith("#version")]
-    try:
-        return byte_pair_backend(files.json("vocab.json"), [(left, right) for left, right in rows])
-    except Exception as error:  # the Rust library raises no narrower type
-        raise CheckpointError(
-            f"{files.source}: vocab.json and merges.txt do not fit together: {one_line(error)}"
-        ) from error
 
 
 def _special(files: Files, backend: tokenizers.Tokenizer, name: str, default: str | None) -> int:

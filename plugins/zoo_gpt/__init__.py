@@ -1,4 +1,4 @@
-"""GPT-2, GPT-NeoX, OPT, Llama and Qwen: decoders that continue a text.
+"""GPT-2, GPT-NeoX, OPT, Llama and Qwen continue a text; ImageGPT a picture, pixel by pixel.
 
 Imports no torch: the strings below say where each part lives, and zoo imports it when needed.
 """
@@ -10,7 +10,7 @@ from zoo.hookspecs import Architecture, hookimpl
 
 @hookimpl
 def zoo_architectures() -> Iterable[Architecture]:
-    """Six families in four files; Llama and Qwen are one network."""
+    """Seven families in five files; Llama and Qwen are one network."""
     for name, model_type, module in (
         ("gpt2", "gpt2", "gpt2"),
         ("gpt-neox", "gpt_neox", "neox"),
@@ -26,6 +26,16 @@ def zoo_architectures() -> Iterable[Architecture]:
             config=f"zoo_gpt.config:{model_type}",
             build=f"zoo_gpt.{module}:build",
             weights=f"zoo_gpt.weights:{module}",
-            preprocessor="zoo.text.prompts:load_prompts",
+            preprocessor="zoo.text:load_prompts",
             sample=f"zoo_gpt.sample:{model_type}",
         )
+    yield Architecture(
+        name="imagegpt",
+        model_types=("imagegpt",),
+        tasks=("image-completion",),
+        config="zoo_gpt.config:imagegpt",
+        build="zoo_gpt.imagegpt:build",
+        weights="zoo_gpt.weights:imagegpt",
+        preprocessor="zoo_gpt.pictures:load",
+        sample="zoo_gpt.sample:imagegpt",
+    )

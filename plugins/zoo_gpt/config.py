@@ -6,6 +6,7 @@ from typing import Any
 from zoo.config import Fields
 from zoo.errors import CheckpointError
 from zoo_gpt.gpt2 import GPT2Config
+from zoo_gpt.imagegpt import ImageGPTConfig
 from zoo_gpt.llama import LlamaConfig
 from zoo_gpt.neox import NeoXConfig
 from zoo_gpt.opt import OPTConfig
@@ -16,15 +17,10 @@ def gpt2(published: Mapping[str, Any]) -> GPT2Config:
     """Read a config of ``model_type`` gpt2."""
     fields = Fields(published, "gpt2")
     _language_model(fields, "GPT2LMHeadModel", "GPT2Model", "GPT2DoubleHeadsModel")
-    fields.must_be("scale_attn_weights", True)
-    fields.must_be("scale_attn_by_inverse_layer_idx", False)
-    fields.must_be("add_cross_attention", False)
+    _plain_gpt2(fields)
     fields.must_be("n_special", 0)  # more tokens, in versions that grew the vocabulary by them
-    # A precaution in half precision; ours computes scores in float32 anyway.
-    fields.unused("reorder_and_upcast_attn")
-    fields.unused("attn_pdrop", "embd_pdrop", "resid_pdrop", "n_ctx", "predict_special_tokens")
+    fields.unused("predict_special_tokens", "summary_type", "summary_use_proj")
     fields.unused(*(f"summary_{x}" for x in ("activation", "first_dropout", "proj_to_labels")))
-    fields.unused("summary_type", "summary_use_proj")
     width = fields.size("n_embd")
     config = GPT2Config(
         vocabulary=fields.size("vocab_size"),
@@ -36,6 +32,31 @@ def gpt2(published: Mapping[str, Any]) -> GPT2Config:
         activation=fields.text("activation_function", default="gelu_new"),
         norm_eps=fields.number("layer_norm_epsilon", default=1e-5),
         tied=fields.flag("tie_word_embeddings", default=True),
+    )
+    fields.finish()
+    return config
+
+
+def imagegpt(published: Mapping[str, Any]) -> ImageGPTConfig:
+    """Read a config of ``model_type`` imagegpt; its vocabulary is the colours and the start."""
+    fields = Fields(published, "imagegpt")
+    # the first for today's transformers, the second as OpenAI's checkpoints were published
+    fields.architecture(
+        dict.fromkeys(("ImageGPTForCausalImageModeling", "ImageGPTLMHeadModel"), True)
+    )
+    _plain_gpt2(fields)
+    fields.must_be("tie_word_embeddings", False)
+    fields.unused("initializer_range", "pad_token_id")
+    width = fields.size("n_embd")
+    config = ImageGPTConfig(
+        colors=fields.size("vocab_size", least=2) - 1,
+        width=width,
+        layers=fields.size("n_layer", most=1000),
+        heads=fields.size("n_head"),
+        hidden=fields.size("n_inner", default=4 * width),
+        positions=fields.size("n_positions"),
+        activation=fields.text("activation_function", default="quick_gelu"),
+        norm_eps=fields.number("layer_norm_epsilon", default=1e-5),
     )
     fields.finish()
     return config
@@ -125,6 +146,16 @@ def opt(published: Mapping[str, Any]) -> OPTConfig:
     )
     fields.finish()
     return config
+
+
+def _plain_gpt2(fields: Fields) -> None:
+    """What could make attention another one, and what is of training."""
+    fields.must_be("scale_attn_weights", True)
+    fields.must_be("scale_attn_by_inverse_layer_idx", False)
+    fields.must_be("add_cross_attention", False)
+    # A precaution in half precision; ours computes scores in float32 anyway.
+    fields.unused("reorder_and_upcast_attn")
+    fields.unused("attn_pdrop", "embd_pdrop", "resid_pdrop", "n_ctx")
 
 
 def _llama(

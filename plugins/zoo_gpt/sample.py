@@ -16,6 +16,10 @@ _LLAMA = {
 }
 
 
+_EDGE = 6  # pixels
+_SHADES = (-0.8, 0.0, 0.9)
+
+
 def gpt2(folder: Path, task: str) -> None:
     """Write a GPT-2."""
     sizes = {"n_embd": 24, "n_layer": 2, "n_head": 4, "n_inner": 40, "n_positions": 130}
@@ -65,6 +69,30 @@ def qwen2(folder: Path, task: str) -> None:
 def qwen3(folder: Path, task: str) -> None:
     """Write a Qwen3, whose heads are normalised and of a width of their own."""
     _write(folder, "qwen3", "Qwen3ForCausalLM", **_LLAMA, head_dim=10)
+
+
+def imagegpt(folder: Path, task: str) -> None:
+    """Write an ImageGPT of 27 colours."""
+    palette = [[red, green, blue] for red in _SHADES for green in _SHADES for blue in _SHADES]
+    write_json(
+        folder,
+        "config.json",
+        model_type="imagegpt",
+        architectures=["ImageGPTForCausalImageModeling"],
+        vocab_size=len(palette) + 1,
+        n_positions=_EDGE * _EDGE,
+        n_embd=24,
+        n_layer=2,
+        n_head=4,
+        n_inner=40,
+    )
+    write_json(
+        folder,
+        "preprocessor_config.json",
+        image_processor_type="ImageGPTImageProcessor",
+        size={"height": _EDGE, "width": _EDGE},
+        clusters=palette,
+    )
 
 
 def _write(folder: Path, model_type: str, class_name: str, **sizes: object) -> None:

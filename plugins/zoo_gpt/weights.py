@@ -1,7 +1,10 @@
 """The tensor names of published decoders (transformers' layout)."""
 
+from collections.abc import Mapping
+
 from zoo.weights import WeightMap, fused, interleaved, same, transposed
 from zoo_gpt.gpt2 import GPT2Config
+from zoo_gpt.imagegpt import ImageGPTConfig
 from zoo_gpt.llama import LlamaConfig
 from zoo_gpt.neox import NeoXConfig
 from zoo_gpt.opt import OPTConfig
@@ -12,7 +15,17 @@ TIED = {"head.weight": "token_embedding.weight"}
 
 
 def gpt2(config: GPT2Config) -> WeightMap:
-    """GPT2LMHeadModel and GPT2Model; their matrices are stored (in, out)."""
+    """GPT2LMHeadModel and GPT2Model."""
+    return _gpt2("gpt2", TIED if config.tied else {})
+
+
+def imagegpt(config: ImageGPTConfig) -> WeightMap:
+    """ImageGPTForCausalImageModeling; its norms have no bias, and its head is its own."""
+    return _gpt2("imagegpt", {})
+
+
+def _gpt2(name: str, tied: Mapping[str, str]) -> WeightMap:
+    """GPT-2's names; matrices are stored (in, out)."""
     block, ours = "{base}h.{n}", "blocks.{n}"
     qkv = ("query", "key", "value")
     rules = [
@@ -33,14 +46,14 @@ def gpt2(config: GPT2Config) -> WeightMap:
         rules.append(transposed(f"{block}.{theirs}.weight", f"{ours}.{part}.weight"))
         rules.append(same(f"{block}.{theirs}.bias", f"{ours}.{part}.bias"))
     return WeightMap(
-        "gpt2",
+        name,
         rules=tuple(rules),
         base=("transformer.", ""),
         ignore={
             f"{block}.attn.bias": CAUSAL_MASK,
             f"{block}.attn.masked_bias": "what the mask fills in",
         },
-        tied=TIED if config.tied else {},
+        tied=tied,
     )
 
 

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+import zoo as zoo_library
 from tests.cli.conftest import Zoo
+from zoo_cli.failures import described
 
 
 def test_each_kind_of_error_has_its_exit_code(zoo: Zoo, masked: str, tmp_path: Path) -> None:
@@ -95,6 +97,17 @@ def test_a_defect_is_one_line_unless_debugging(zoo: Zoo, install: Callable[..., 
     assert "set ZOO_DEBUG=1 for the traceback" in quiet.stderr
     assert "Traceback" not in quiet.stderr
     assert "Traceback" in loud.stderr
+
+
+def test_what_a_plugins_object_lacks_is_the_plugins_defect() -> None:
+    network = zoo_library.load("tiny-bert", device="cpu").network
+
+    with pytest.raises(AttributeError) as caught:
+        _ = network.labels
+
+    message, code = described(caught.value)
+    assert "has no attribute 'labels'; this is a defect of zoo_bert of zoo" in message
+    assert code == 4
 
 
 def test_debugging_shows_the_traceback_and_keeps_the_code(zoo: Zoo) -> None:

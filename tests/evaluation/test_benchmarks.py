@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import zoo
@@ -28,6 +30,14 @@ def test_classes_have_as_many_words_as_there_are(benchmark: Benchmark) -> None:
     assert len(set(benchmark.classes)) == len(benchmark.classes)
     words = benchmark.protocols.get("cloze", {}).get("words", benchmark.classes)
     assert len(words) == len(benchmark.classes)
+
+
+def test_the_documentation_has_a_row_for_each_protocol() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+
+    for name, spec in PROTOCOLS.items():
+        tasks, needs = ", ".join(sorted(spec.tasks)), " or ".join(spec.needs) or "the same"
+        assert f"| `{name}` | {tasks} | {needs} | {spec.about} |" in page
 
 
 def test_what_our_registry_reports_on_imagenet_is_held_against_it() -> None:

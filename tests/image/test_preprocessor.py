@@ -159,7 +159,7 @@ def test_a_checkpoint_without_preprocessing_says_what_to_do(tmp_path: Path) -> N
     ("published", "message"),
     [
         ({"image_processor_type": "FlavaImageProcessor"}, "zoo knows BitImageProcessor"),
-        ({}, "'image_processor_type' is None"),
+        ({}, "'image_processor_type' is missing"),
         ({"image_processor_type": "ViTImageProcessor", "size": {"longest_edge": 4}}, "'height' is"),
         ({"image_processor_type": "ViTImageProcessor", "do_pad": True}, "'do_pad' is True"),
         ({"image_processor_type": "ViTImageProcessor", "resample": 9}, "'resample' is 9"),

@@ -209,7 +209,7 @@ def test_zero_shots_mistakes_are_told(save: Save) -> None:
 
     with pytest.raises(UsageError, match="expected one or more different labels, got none"):
         model.zero_shot("a", [])
-    with pytest.raises(UsageError, match="different labels, got a, b, a"):
+    with pytest.raises(UsageError, match="labels 1 and 3 are both 'a'"):
         model.zero_shot("a", ["a", "b", "a"])
     with pytest.raises(TypeError, match=r"^labels are a list of texts, not the text 'sport'$"):
         model.zero_shot("a", "sport")

@@ -236,7 +236,7 @@ BROKEN = {
     ),
     "trusts its files": (
         [
-            ("__init__.py", '"zoo.text.prompts:load_prompts"', "f\"{__name__}.model:read_files\""),
+            ("__init__.py", '"zoo.text:load_prompts"', "f\"{__name__}.model:read_files\""),
             (
                 "model.py",
                 "class Block(",

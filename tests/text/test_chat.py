@@ -278,6 +278,14 @@ def test_many_checkpoints_have_no_template(tmp_path: Path, settings: dict[str, A
     assert load_chat_template(files(tmp_path)) is None
 
 
+def test_a_file_too_large_to_be_a_template_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "chat_template.jinja").open("wb") as file:
+        file.truncate(300 * 2**20)  # zeros that no disk holds
+
+    with pytest.raises(CheckpointError, match=r"chat_template.jinja is larger than 209,715,200"):
+        load_chat_template(files(tmp_path))
+
+
 def test_what_is_no_template_is_refused_when_it_is_read(tmp_path: Path) -> None:
     (tmp_path / "tokenizer_config.json").write_text('{"chat_template": 7}')
     with pytest.raises(CheckpointError, match="'chat_template' is 7; expected a text, or a list"):

@@ -130,7 +130,7 @@ class Benchmark:
         name: What people call it.
         task: What is asked: one of `zoo.evaluation.protocols.TASKS`.
         summary: In one line.
-        metric: The one that its authors report.
+        metric: The one that its authors report; a protocol that does not measure it sets another.
         data: Where the samples of each split are; ``test`` is what is measured on.
         forms: How rows become samples, for each form that the data is passed on in.
         classes: The classes, as prompts call them.
@@ -407,7 +407,15 @@ def _agree(values: Mapping[str, Any], root: Table, report: Report) -> None:
         elif not isinstance(settings, dict):
             report.add(line("protocols", name), f"protocols.{name} must be a mapping, such as {{}}")
         else:
-            for setting in settings.keys() - protocol.settings:
+            metric = settings.get("metric", values["metric"])
+            measured = protocol.measured(values["task"])
+            if metric not in measured and values["metric"] in wanted.metrics:
+                report.add(
+                    line("protocols", name),
+                    f"protocols.{name} does not measure {metric!r}; set its metric to one of "
+                    f"{', '.join(measured)}",
+                )
+            for setting in settings.keys() - protocol.settings - {"metric"}:
                 known = ", ".join(sorted(protocol.settings)) or "none"
                 report.add(
                     line("protocols", name, setting),

@@ -140,6 +140,12 @@ class Setup:
     settings: Mapping[str, Any]
     seed: int = 0
 
+    @property
+    def headline(self) -> str:
+        """The metric that is reported: the setting of this name, or the benchmark's."""
+        metric: str = self.settings.get("metric", self.benchmark.metric)
+        return metric
+
 
 class Measurement(Protocol):
     """A way to measure, made ready for a model and a benchmark: it is called with a `Setup`.

@@ -86,7 +86,8 @@ def evaluate(
         TaskError: None of the benchmark's protocols suits the model.
         InputError: The data is not as the benchmark says; the message names file and line.
         CheckpointError: The model answers with what is no number.
-        UsageError: There is no such protocol, or an option is out of range.
+        UsageError: There is no such protocol, an option is out of range, or the metric that the
+            benchmark reports is none of the protocol's, on this data.
     """
     started = time.monotonic()
     for name, number in (("limit", limit), ("batch_size", batch_size)):
@@ -94,7 +95,7 @@ def evaluate(
             raise UsageError(f"{name} is {number}; expected 1 or more")
     shards = shards or Shards()
     with shards.together():
-        name, measurement = _made_ready(model, benchmark, protocol, seed)
+        name, setup, measurement = _made_ready(model, benchmark, protocol, seed)
         spec = PROTOCOLS[name]
         samples = [
             sample
@@ -123,15 +124,19 @@ def evaluate(
         )
     findings = measurement.fold(good, answers)
     confusion, metrics = findings.confusion, findings.metrics
-    headline = next((each for each in metrics if each.name == benchmark.metric), metrics[0])
+    if setup.headline not in {each.name for each in metrics}:
+        raise UsageError(
+            f"{benchmark.name}: {name} does not measure {setup.headline!r} on this data, but "
+            f"{', '.join(each.name for each in metrics)}"
+        )
     return Result(
         model=model.entry.name,
         benchmark=benchmark.name,
         protocol=name,
         method=measurement.method,
-        metric=headline.name,
+        metric=setup.headline,
         metrics=tuple(metrics),
-        chance=benchmark.chance,
+        chance=benchmark.chance if setup.headline == benchmark.metric else None,
         samples=len(findings.details),
         failed=tuple(failed),
         details=tuple(_placed(findings.details, good)),
@@ -264,8 +269,8 @@ def suitable_protocols(
 
 def _made_ready(
     model: Model, benchmark: Benchmark, wanted: str | None, seed: int
-) -> tuple[str, Measurement]:
-    """A protocol's name, and the protocol.
+) -> tuple[str, Setup, Measurement]:
+    """A protocol's name, what it was made ready for, and the protocol.
 
     Of several that suit what the model does, those give way that find its classes to be others.
     """
@@ -273,7 +278,7 @@ def _made_ready(
     for name in suitable_protocols(model.entry.name, able(model), benchmark, wanted):
         setup = Setup(model, benchmark, benchmark.protocols.get(name, {}), seed)
         try:
-            return name, _import(PROTOCOLS[name])(setup)
+            return name, setup, _import(PROTOCOLS[name])(setup)
         except TaskError as error:
             refused.append(error)
     raise refused[0]

@@ -115,8 +115,9 @@ def from_transformers(published: Mapping[str, Any], model_type: str | None = Non
     for ending in ("Fast", "Pil", "ImageProcessor", "FeatureExtractor"):
         kind = kind.removesuffix(ending)
     if kind not in _CLASSES:
+        given = repr(name) if name else "missing"
         raise CheckpointError(
-            f"preprocessor_config.json: 'image_processor_type' is {name!r}; zoo knows "
+            f"preprocessor_config.json: 'image_processor_type' is {given}; zoo knows "
             f"{', '.join(each + 'ImageProcessor' for each in _CLASSES)}"
         )
     default = _CLASSES[kind]

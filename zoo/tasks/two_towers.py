@@ -93,6 +93,17 @@ def embed_texts(
     return torch.stack(vectors) if vectors else torch.empty(0, 0)
 
 
+def mean_vector(vectors: Tensor) -> Tensor:
+    """The mean of vectors, (…, n, E) -> (…, E), float32; each, and the mean, scaled to length 1.
+
+    So a class's vector is made of its sentences': Radford et al., "Learning Transferable Visual
+    Models From Natural Language Supervision", 2021, section 3.1.4; as OpenAI, open_clip and
+    CLIP_benchmark do.
+    """
+    # In float64: scaled twice in float32, a single sentence's vector would be another.
+    return F.normalize(F.normalize(vectors.double(), dim=-1).mean(dim=-2), dim=-1).float()
+
+
 def embed(
     loaded: Loaded,
     inputs: Sequence[Picture],

@@ -13,10 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo.errors import TaskError, UsageError
+from zoo.errors import TaskError
 from zoo.loading import Loaded
 from zoo.tasks import require
 from zoo.tasks.encoding import encode
+from zoo.tasks.labels import check_labels, check_templates
 from zoo.tasks.text_classification import Classified, ranked
 from zoo.text import TokenBatch
 from zoo.text.preprocessor import check_texts
@@ -54,18 +55,11 @@ def zero_shot(
         UsageError: No labels, a label twice, or a template without ``{}``.
         TypeError: ``labels`` is one string, whose letters would be taken for labels.
     """
-    if isinstance(labels, str):
-        raise TypeError(f"labels are a list of texts, not the text {labels!r}")
-    if not labels or len(set(labels)) != len(labels):
-        raise UsageError(
-            f"expected one or more different labels, got {', '.join(labels) or 'none'}"
-        )
-    if "{}" not in template:
-        raise UsageError(f"template {template!r} has no {{}} for the label")
     require(loaded, TASK)
+    check_labels(labels)
+    check_templates([template])
     entailment_and_contradiction(loaded)
     check_texts(texts)
-    check_texts(labels, "label")
     if not texts:
         return []
     hypotheses = [template.replace("{}", label) for label in labels]

@@ -20,10 +20,10 @@ from zoo.image import Picture, picture_name
 from zoo.loading import Loaded
 from zoo.tasks import require
 from zoo.tasks.encoding import check_top_k
+from zoo.tasks.labels import check_labels, check_templates
 from zoo.tasks.seeing import OnError, see
 from zoo.tasks.text_classification import Classified, ranked
-from zoo.tasks.two_towers import embed_texts
-from zoo.text.preprocessor import check_texts
+from zoo.tasks.two_towers import embed_texts, mean_vector
 
 TASK = "zero-shot-image-classification"
 
@@ -45,8 +45,7 @@ def prepare_classes(
 ) -> Classes:
     """Embed labels once, for any number of pictures.
 
-    Of several templates each sentence is embedded and scaled to length 1; a label's vector is their
-    mean, scaled to length 1 again, as OpenAI, open_clip and CLIP_benchmark do.
+    Of several templates each sentence is embedded; a label's vector is their `mean_vector`.
 
     Args:
         loaded: Its network is one of `zoo.tasks.two_towers.TwoTowers`.
@@ -62,11 +61,8 @@ def prepare_classes(
             without ``{}``.
         TypeError: ``labels`` is one string, whose letters would be taken for labels.
     """
-    if isinstance(labels, str):
-        raise TypeError(f"labels are a list of texts, not the text {labels!r}")
     require(loaded, TASK)
-    check_texts(labels, "label")
-    _check_different(labels)
+    check_labels(labels)
     network: Any = loaded.network
     if len(labels) == 1 and network.exclusive:
         raise UsageError(
@@ -78,9 +74,9 @@ def prepare_classes(
     check_templates(templates)
     warn_of_twins(loaded, labels, templates)
     prompts = [each.replace("{}", label) for label in labels for each in templates]
-    vectors = embed_texts(loaded, prompts, normalize=True, batch_tokens=batch_tokens)
-    means = vectors.unflatten(0, (len(labels), len(templates))).mean(dim=1)  # (K, E)
-    return Classes(tuple(labels), F.normalize(means, dim=-1))
+    vectors = embed_texts(loaded, prompts, batch_tokens=batch_tokens)
+    sentences = vectors.unflatten(0, (len(labels), len(templates)))  # (K, templates, E)
+    return Classes(tuple(labels), mean_vector(sentences))
 
 
 def zero_shot_pictures(
@@ -129,32 +125,6 @@ def zero_shot_pictures(
         )
         for number, (picture, scores) in enumerate(zip(pictures, results, strict=True))
     ]
-
-
-def check_templates(templates: Sequence[str]) -> None:
-    """Refuse what is no sentence for a label.
-
-    Raises:
-        UsageError: There is none, or one has no ``{}``.
-    """
-    if not templates:
-        raise UsageError("expected one template or more, such as 'a photo of a {}.'")
-    for template in templates:
-        if "{}" not in template:
-            raise UsageError(f"template {template!r} has no {{}} for the label")
-
-
-def _check_different(labels: Sequence[str]) -> None:
-    if not labels:
-        raise UsageError("expected two or more different labels, got none")
-    places: dict[str, int] = {}
-    for number, label in enumerate(labels, start=1):
-        if label in places:
-            raise UsageError(
-                f"labels {places[label]} and {number} are both {label!r}, and would share its "
-                "score; remove one, or say what tells them apart"
-            )
-        places[label] = number
 
 
 def warn_of_twins(loaded: Loaded, labels: Sequence[str], templates: Sequence[str]) -> None:

@@ -98,7 +98,8 @@ class TokenBatch:
         """The last token of each text: (B, T, C) -> (n, C)."""
         ends = torch.tensor(self.lengths, device=hidden.device) - 1
         if isinstance(self.mask, Segments):
-            return hidden[0, ends + torch.tensor([0, *accumulate(self.lengths)][:-1])]
+            starts = torch.tensor([0, *accumulate(self.lengths)][:-1], device=hidden.device)
+            return hidden[0, starts + ends]
         return hidden[torch.arange(len(ends), device=hidden.device), ends]
 
 

@@ -96,7 +96,7 @@ def load_chat_template(files: Files) -> ChatTemplate | None:
     if "added_tokens_decoder" not in settings:  # the layout of older days
         settings = {**settings, **files.json("special_tokens_map.json")}
     text = settings.get("chat_template")
-    if path := files.path("chat_template.jinja"):
+    if path := files.side_file("chat_template.jinja"):
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -171,8 +171,8 @@ def load_tokenizer(files: Files) -> Tokenizer:
         _apply_bert_settings(backend, settings)
     elif path := files.side_file("vocab.txt"):
         backend = _wordpiece(_lines(path, files.source), settings, files.source)
-    elif files.path("vocab.json") and (path := files.side_file("merges.txt")):
-        backend = _byte_level_bpe(files, path, settings)
+    elif (found := _byte_level_bpe(files, settings)) is not None:
+        backend = found
     elif path := files.side_file("sentencepiece.bpe.model"):
         backend = _xlm_roberta(path)
     elif path := files.side_file("spiece.model"):
@@ -233,20 +233,37 @@ def _wordpiece(
     return backend
 
 
-def _byte_level_bpe(files: Files, merges: Path, settings: dict[str, Any]) -> tokenizers.Tokenizer:
-    """Byte-level BPE from ``vocab.json`` and ``merges.txt``: RoBERTa's tokenizer or GPT-2's."""
-    from tokenizers import Tokenizer as Backend
-    from tokenizers import decoders, models, pre_tokenizers
+def from_byte_pairs(
+    files: Files,
+    make: Callable[[dict[str, Any], list[tuple[str, str]]], tokenizers.Tokenizer],
+) -> tokenizers.Tokenizer | None:
+    """Make a tokenizer of the tokens in ``vocab.json`` and the pairs in ``merges.txt``, if there.
 
-    numbers = files.json("vocab.json")
-    lines = _lines(merges, files.source)
+    Raises:
+        CheckpointError: One is damaged, or they do not fit together.
+    """
+    vocabulary, merges = files.path("vocab.json"), files.side_file("merges.txt")
+    if vocabulary is None or merges is None:
+        return None
+    numbers, lines = files.json("vocab.json"), _lines(merges, files.source)
     rows = [line.split(" ") for line in lines if line and not line.startswith("#version")]
     try:
-        backend = Backend(models.BPE(numbers, [(left, right) for left, right in rows]))
+        return make(numbers, [(left, right) for left, right in rows])
     except Exception as error:  # the Rust library raises no narrower type
         raise CheckpointError(
             f"{files.source}: vocab.json and merges.txt do not fit together: {one_line(error)}"
         ) from error
+
+
+def _byte_level_bpe(files: Files, settings: dict[str, Any]) -> tokenizers.Tokenizer | None:
+    """Byte-level BPE from ``vocab.json`` and ``merges.txt``: RoBERTa's tokenizer or GPT-2's."""
+    from tokenizers import Tokenizer as Backend
+    from tokenizers import decoders, models, pre_tokenizers
+
+    backend = from_byte_pairs(files, lambda numbers, merges: Backend(models.BPE(numbers, merges)))
+    if backend is None:
+        return None
+    numbers = files.json("vocab.json")
     prefix = settings.get("add_prefix_space", False)
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix)
     backend.decoder = decoders.ByteLevel()

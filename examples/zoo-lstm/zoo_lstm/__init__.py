@@ -20,5 +20,5 @@ def zoo_architectures() -> Iterable[Architecture]:
         config="zoo_lstm.model:read_config",
         build="zoo_lstm.model:LSTM",
         weights="zoo_lstm.weights:weights",
-        preprocessor="zoo.text.prompts:load_prompts",
+        preprocessor="zoo.text:load_prompts",
     )

@@ -12,6 +12,7 @@ import transformers
 
 from tests.checkpoints import Save, load
 from tests.evaluation.benchmarks import benchmark, rows
+from zoo.errors import RegistryError
 from zoo.evaluation import evaluate
 from zoo.evaluation.instruments.pseudo_likelihood import PseudoLikelihood, RollingPseudoLikelihood
 from zoo.evaluation.protocol import Failure
@@ -161,17 +162,31 @@ def test_choices_are_told_apart_by_their_sums(save: Save, tmp_path: Path) -> Non
     assert "each token is masked alone" in result.method
 
 
+def test_a_setting_that_is_neither_true_nor_false_is_refused(save: Save, tmp_path: Path) -> None:
+    folder, _ = save("BertForMaskedLM")
+    asked = benchmark(
+        tmp_path,
+        task="multiple-choice",
+        fields={"choices": "choices", "answer": "answer"},
+        protocols={"pseudo-log-likelihood": {"within_word": "yes"}},
+    )
+    data = rows(tmp_path, [{"choices": ["a", "b"], "answer": 0}])
+
+    with pytest.raises(RegistryError, match=r"made.yaml:\d+: within_word is 'yes'; expected true"):
+        evaluate(load(folder), asked, data=data)
+
+
 def test_pseudo_perplexity_is_over_all_tokens(save: Save, tmp_path: Path) -> None:
     folder, reference = save("BertForMaskedLM")
     asked = benchmark(
         tmp_path,
         task="language-modeling",
-        metric="pseudo_perplexity",
         fields={"text": "text"},
-        protocols={"pseudo-perplexity": {}},
+        protocols={"rolling": {}, "pseudo-perplexity": {"metric": "pseudo_perplexity"}},
     )
 
     result = evaluate(load(folder), asked, data=rows(tmp_path, [{"text": t} for t in TEXTS]))
 
     each = torch.tensor([x for text in TEXTS for x in loop(folder, reference, text)])
+    assert result.metric == "pseudo_perplexity"
     assert result.headline.value == pytest.approx((-each.mean()).exp().item(), rel=1e-4)

@@ -218,6 +218,11 @@ def test_numbers_do_not_depend_on_the_batch(save: Save, tmp_path: Path) -> None:
         ({"classes": ["a", "b", " "]}, r":\d+: classes\[2\] must be a text, came an empty one"),
         ({"protocols": {"nli": {"templates": "{}"}}}, r":\d+: protocols.nli has no setting"),
         ({"metric": "f1"}, r":\d+: text-classification is not measured in 'f1', but in acc, mac"),
+        (
+            {"metric": "acc_norm"},
+            r":\d+: protocols.nli does not measure 'acc_norm'; set its metric",
+        ),
+        ({"protocols": {"nli": {"metric": "f"}}}, r":\d+: protocols.nli does not measure 'f'; set"),
     ],
 )
 def test_a_wrong_file_is_told_with_its_line(

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.evaluation import seen
-from zoo.errors import RegistryError
+from zoo.errors import RegistryError, UsageError
 from zoo.evaluation import evaluate, find_benchmark
 from zoo.evaluation.benchmark import Placed
 
@@ -126,6 +126,17 @@ def test_few_classes_have_no_accuracy_among_five(tmp_path: Path) -> None:
     result = evaluate(model, seen.classification(classes=seen.CLASSES[:2]), data=data, cache=False)
 
     assert [each.name for each in result.metrics] == ["acc1", "mean_per_class_recall"]
+
+
+def test_a_metric_that_the_data_does_not_give_is_no_other_one(tmp_path: Path) -> None:
+    model, _, _ = seen.save(tmp_path)
+    data = seen.class_folders(tmp_path / "test", [3, 3, 0, 0, 0, 0]).parent
+    two = replace(seen.classification(classes=seen.CLASSES[:2]), metric="acc5")
+
+    with pytest.raises(
+        UsageError, match="zero-shot does not measure 'acc5' on this data, but acc1"
+    ):
+        evaluate(model, two, data=data, cache=False)
 
 
 THEIRS = {

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch.nn import functional as F
 
 from zoo.evaluation.instruments.reading import reading
 from zoo.evaluation.instruments.refusals import refused_alone
 from zoo.evaluation.protocol import Answer, Failure, Instrument
 from zoo.model import Model
+from zoo.tasks.two_towers import mean_vector
 
 
 class TextVectors:
@@ -26,10 +26,7 @@ class TextVectors:
 
 
 class MeanVectors:
-    """The mean of several texts' vectors, each and the mean scaled to length 1: (C,).
-
-    So a class's vector is made of its sentences': Radford et al., "Learning Transferable Visual
-    Models From Natural Language Supervision", 2021, section 3.1.4.
+    """The `mean_vector` of several texts', (C,): what a class's sentences are together.
 
     Args:
         each: What gives a text's vector.
@@ -49,5 +46,4 @@ def _mean(vectors: Sequence[Answer | Failure]) -> Answer | Failure:
     good: list[Answer] = [each for each in vectors if not isinstance(each, Failure)]
     if len(good) < len(vectors):
         return next(each for each in vectors if isinstance(each, Failure))
-    rows = F.normalize(torch.stack(good).double(), dim=1)
-    return F.normalize(rows.mean(dim=0), dim=0).float()
+    return mean_vector(torch.stack(good))

@@ -11,7 +11,7 @@ class Task:
 
     Args:
         fields: What each sample has.
-        metrics: What its protocols measure, all of them or some; the customary one first.
+        metrics: What its protocols measure; the customary one first.
         optional: Fields that a sample may have.
     """
 
@@ -28,7 +28,8 @@ class Spec:
         target: The `zoo.evaluation.protocol.Measurement`, as ``module:class``.
         tasks: Those of `TASKS` that it measures.
         needs: The model can do one of these of its own tasks; unless given, what is asked itself.
-        settings: What a benchmark may set.
+        metrics: Of its tasks', those that it measures; all of them unless given.
+        settings: What a benchmark may set, beside the ``metric`` that is its headline here.
         splits: Of the data, that it takes.
         about: How it measures, in one line.
     """
@@ -39,10 +40,16 @@ class Spec:
     about: str
     settings: frozenset[str] = frozenset()
     splits: tuple[str, ...] = ("test",)
+    metrics: frozenset[str] = frozenset()
 
     def needed(self, task: str) -> tuple[str, ...]:
         """Of which of its own tasks a model must do one, where this is asked."""
         return self.needs or (task,)
+
+    def measured(self, task: str) -> tuple[str, ...]:
+        """The metrics of this task that it measures."""
+        known = TASKS[task].metrics
+        return tuple(each for each in known if each in self.metrics) if self.metrics else known
 
 
 TASKS = {
@@ -83,6 +90,8 @@ TASKS = {
 }
 
 _HERE = "zoo.evaluation.protocols"
+_OF_CLASSES = frozenset({"acc1", "acc5", "acc", "macro_f1", "mean_per_class_recall"})
+_OF_CHOICES = frozenset({"acc", "acc_norm", "acc_bytes"})
 
 PROTOCOLS = {
     "zero-shot": Spec(
@@ -120,6 +129,7 @@ PROTOCOLS = {
         ("text-generation", "text2text-generation"),
         "the choice that is most probable after the context",
         frozenset({"context", "words", "delimiter"}),
+        metrics=_OF_CHOICES,
     ),
     "pseudo-log-likelihood": Spec(
         f"{_HERE}.pseudo_choice:PseudoChoice",
@@ -139,6 +149,9 @@ PROTOCOLS = {
         frozenset({"language-modeling"}),
         ("text-generation",),
         "the perplexity of whole texts: for each word, byte and token",
+        metrics=frozenset(
+            {"word_perplexity", "byte_perplexity", "bits_per_byte", "token_perplexity"}
+        ),
     ),
     "pseudo-perplexity": Spec(
         f"{_HERE}.pseudo_perplexity:PseudoPerplexity",
@@ -146,6 +159,7 @@ PROTOCOLS = {
         ("fill-mask",),
         "how probable each token of texts is when it is masked",
         frozenset({"within_word"}),
+        metrics=frozenset({"pseudo_perplexity", "pseudo_log_likelihood_per_token"}),
     ),
     "cosine": Spec(
         f"{_HERE}.cosine:Cosine",
@@ -159,6 +173,7 @@ PROTOCOLS = {
         ("zero-shot-classification",),
         "the class whose sentence the text entails most",
         frozenset({"template"}),
+        metrics=_OF_CLASSES,
     ),
     "embedding": Spec(
         f"{_HERE}.embedding:Nearest",
@@ -166,6 +181,7 @@ PROTOCOLS = {
         ("feature-extraction",),
         "the class whose sentences' vector is nearest to the text's",
         frozenset({"templates"}),
+        metrics=_OF_CLASSES,
     ),
     "cloze": Spec(
         f"{_HERE}.cloze:Cloze",
@@ -173,6 +189,7 @@ PROTOCOLS = {
         ("fill-mask",),
         "the class whose word is most probable in a gap after the text",
         frozenset({"template", "words"}),
+        metrics=_OF_CLASSES,
     ),
     "own-classes": Spec(
         f"{_HERE}.own_classes:own_classes",
@@ -180,6 +197,7 @@ PROTOCOLS = {
         (),
         "the most probable of the checkpoint's own classes",
         frozenset({"labels", "order"}),
+        metrics=_OF_CLASSES,
     ),
     "generation": Spec(
         f"{_HERE}.generation:Translation",

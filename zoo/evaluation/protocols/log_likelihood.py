@@ -42,7 +42,7 @@ class LogLikelihood:
 
     def __init__(self, setup: Setup) -> None:
         self.instruments: Mapping[str, Instrument] = {"choices": self.instrument(setup.model)}
-        self._benchmark = setup.benchmark
+        self._benchmark, self._headline = setup.benchmark, setup.headline
         settings = setup.settings
         delimiter = settings.get("delimiter", DELIMITER)
         if not isinstance(delimiter, str):
@@ -94,13 +94,12 @@ class LogLikelihood:
             }
             for name, choice in chosen.items():
                 hits[name].append(choice == gold)
-            headline = self._benchmark.metric if self._benchmark.metric in chosen else "acc"
             detail = {
                 "context": self._context(sample),
                 "choices": choices,
                 "gold": gold,
-                "predicted": chosen[headline],
-                "score": float(chosen[headline] == gold),
+                "predicted": chosen[self._headline],
+                "score": float(chosen[self._headline] == gold),
                 "log_likelihoods": totals,
                 "tokens": [tokens for _, _, tokens, _ in answer],
                 "cut": max(cut for *_, cut in answer),

@@ -6,6 +6,7 @@ https://arxiv.org/abs/1910.14659
 
 from __future__ import annotations
 
+from zoo.errors import RegistryError
 from zoo.evaluation.instruments.pseudo_likelihood import PseudoLikelihood
 from zoo.evaluation.protocol import Instrument, Setup
 from zoo.evaluation.protocols.log_likelihood import LogLikelihood
@@ -31,8 +32,16 @@ class PseudoChoice(LogLikelihood):
 
 
 def within_word(setup: Setup) -> bool:
-    """The setting of this name."""
-    return setup.settings.get("within_word") is True
+    """The setting of this name; false unless given.
+
+    Raises:
+        RegistryError: It is neither true nor false.
+    """
+    given = setup.settings.get("within_word", False)
+    if not isinstance(given, bool):
+        place = getattr(given, "place", setup.benchmark.file)
+        raise RegistryError(f"{place}: within_word is {given!r:.40}; expected true or false")
+    return given
 
 
 def masking(setup: Setup) -> str:

@@ -20,5 +20,5 @@ def zoo_architectures() -> Iterable[Architecture]:
         config="zoo_acme.model:read_config",
         build="zoo_acme.model:Acme",
         weights="zoo_acme.weights:weights",
-        preprocessor="zoo.text.prompts:load_prompts",
+        preprocessor="zoo.text:load_prompts",
     )

@@ -1,29 +1,18 @@
 """How ImageGPT wants its pictures: small, and in the colours of its palette."""
 
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
 from zoo.checkpoint import Files
 from zoo.errors import CheckpointError
 from zoo.image import ImagePreprocessor, PalettePreprocessor, from_transformers
+from zoo_gpt.imagegpt import ImageGPTConfig
 
 FILE = "preprocessor_config.json"
 
 
-class Config(Protocol):
-    """What is asked of the network's config."""
-
-    @property
-    def colors(self) -> int:
-        """Of how many colours a pixel is one."""
-
-    @property
-    def positions(self) -> int:
-        """The most pixels of a picture."""
-
-
-def load(files: Files, config: Config) -> PalettePreprocessor:
+def load(files: Files, config: ImageGPTConfig) -> PalettePreprocessor:
     """Read the transform and the palette of a checkpoint.
 
     Raises:
