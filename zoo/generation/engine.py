@@ -19,6 +19,7 @@ from zoo.errors import UsageError
 from zoo.generation.beams import search
 from zoo.generation.processors import check_choice, check_numbers, draw, force, processors
 from zoo.generation.protocol import Decoder, State
+from zoo.generation.recorded import RecordedDecoder, cuda_graph
 from zoo.generation.result import Finish, Generated, Stop, allowed, ending
 from zoo.generation.settings import Settings
 
@@ -194,6 +195,8 @@ class _Run(Generic[S]):
         hidden, state = self._decoder.prefill(list(prompts.values()), room=room)
         self._device = hidden.device
         if first:
+            if hidden.is_cuda and not isinstance(self._decoder, RecordedDecoder):
+                self._decoder = RecordedDecoder(self._decoder, cuda_graph)
             if len(prompts) < len(fresh):
                 state.keep(numbers)
             self._state, self.active = state, fresh

@@ -95,6 +95,7 @@ class KVCache:
         self._expected: Sequence[int] | None = None
         self._places: Tensor | None = None  # (R,) of the next tokens, where rows differ
         self._copies: _Copies | None = None
+        self._counted: Tensor | None = None  # (R,) lengths, while the device counts them
 
     def expect(self, lengths: Sequence[int]) -> None:
         """Say how long each of the first rows is; what follows in a row is padding."""
@@ -110,6 +111,8 @@ class KVCache:
         Raises:
             ValueError: They do not fit; or rows that differ shall grow by more than one.
         """
+        if self._counted is not None:
+            return self._extend_fixed(self._counted, T)
         start = max(self.lengths)
         if start + T > self._room:
             raise ValueError(
@@ -143,6 +146,40 @@ class KVCache:
         return positions, mask
 
     @property
+    def fixed(self) -> bool:
+        """Whether steps are all alike for the device: see `fix`."""
+        return self._counted is not None
+
+    def fix(self) -> None:
+        """Let the steps of one token that follow be all alike for the device.
+
+        They look at all the memory there is, behind a mask, and count on the device; so what one
+        launches can be recorded, and replayed for the next. It ends when rows come or go.
+
+        Raises:
+            ValueError: Prompts have several rows.
+        """
+        if self._copies is not None:
+            raise ValueError("the rows of a prompt append side by side, elsewhere at each step")
+        self._counted = self._numbers.new_tensor(self.lengths)
+
+    def _extend_fixed(self, counted: Tensor, T: int) -> tuple[Tensor, Tensor]:
+        if T != 1:
+            raise ValueError(f"a fixed cache grows by 1 token a step, not {T}")
+        places = counted.clone()
+        counted += 1  # in place: the next step finds it there
+        for layer in self.layers:
+            layer.places, layer.end = places, self._room
+        positions = places.unsqueeze(1)  # (R, 1)
+        return positions, (self._numbers <= positions)[:, None, None]
+
+    def _count(self) -> None:
+        """Know the lengths again, if the device has counted them."""
+        if self._counted is not None:
+            self._set_lengths(self._counted.tolist())
+            self._counted = None
+
+    @property
     def key_positions(self) -> Tensor:
         """Where the tokens stand whose keys `extend` made room for last: (S,), or (P, S)."""
         if self._copies is not None:
@@ -155,6 +192,7 @@ class KVCache:
         Raises:
             ValueError: That was done already.
         """
+        self._count()
         if self._copies is not None:
             raise ValueError("the rows of these prompts have been copied already")
         if copies == 1:
@@ -181,6 +219,7 @@ class KVCache:
 
         Memory grows only with the number of prompts.
         """
+        self._count()
         index, n = self._numbers.new_tensor(prompts), len(self.lengths) // self.layers[0].rows
         end = max(self.lengths) if self._copies is None else self._copies.end
         for layer in self.layers:
@@ -199,6 +238,7 @@ class KVCache:
 
     def put(self, prompt: int, other: KVCache, other_prompt: int) -> None:
         """Let a prompt with one row be another cache's: its past fits into this one's memory."""
+        self._count()
         length = other.lengths[other_prompt]
         for layer, its in zip(self.layers, other.layers, strict=True):
             layer.keys[prompt, :, :length] = its.keys[other_prompt, :, :length]

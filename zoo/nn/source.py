@@ -34,6 +34,15 @@ class SourceState:
         self.mask = mask
         self.past = KVCache(len(sources), (P, H, room, D), like=keys)
 
+    @property
+    def fixed(self) -> bool:
+        """Whether steps are all alike for the device: see `KVCache.fix`."""
+        return self.past.fixed
+
+    def fix(self) -> None:
+        """Let the steps that follow be all alike for the device, until rows come or go."""
+        self.past.fix()
+
     def expand(self, copies: int) -> None:
         """Give each prompt ``copies`` rows instead of one, all with the same past."""
         self.past.expand(copies)
