@@ -29,7 +29,7 @@ class Tape(TorchDispatchMode):
     """Notes each computation as it is made; can make all of them again."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.calls: list[tuple[Callable[..., object], Any, Any, object]] = []
 
     def __torch_dispatch__(
