@@ -17,10 +17,11 @@ from torch import Tensor
 
 from zoo.errors import UsageError
 from zoo.generation.beams import search
-from zoo.generation.processors import check_choice, check_numbers, force, processors
+from zoo.generation.processors import check_choice, force, processors
 from zoo.generation.protocol import Decoder, State
 from zoo.generation.result import Finish, Generated, Stop, allowed, ending
 from zoo.generation.settings import Settings
+from zoo.runtime import check_numbers
 
 S = TypeVar("S", bound=State)
 
