@@ -34,14 +34,15 @@ _BLOCK = 16 * 1024
 class Fault:
     """What goes wrong with a path's answers, for the next ``times`` requests (None: for all).
 
-    ``status`` and ``code`` (X-Error-Code) replace the answer. The others change the bytes of a GET:
-    stop and close (``cut``) or go silent (``stall``) after so many bytes, flip one (``corrupt``),
-    send so many a second (``rate``), ignore Range (``whole``). ``size`` is announced in listings
-    instead of the true one, ``body`` is sent instead of the file.
+    ``status``, ``code`` (X-Error-Code) and ``retry_after`` replace the answer. The others change
+    the bytes of a GET: stop and close (``cut``) or go silent (``stall``) after so many bytes, flip
+    one (``corrupt``), send so many a second (``rate``), ignore Range (``whole``). ``size`` is
+    announced in listings instead of the true one, ``body`` is sent instead of the file.
     """
 
     status: int | None = None
     code: str = ""
+    retry_after: str | None = None
     cut: int | None = None
     stall: int | None = None
     corrupt: int | None = None
@@ -213,8 +214,13 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._refuse(404)
 
-    def _refuse(self, status: int, code: str = "", message: str = "") -> None:
-        self._send(status, b"", {"X-Error-Code": code, "X-Error-Message": message})
+    def _refuse(
+        self, status: int, code: str = "", message: str = "", retry_after: str | None = None
+    ) -> None:
+        headers = {"X-Error-Code": code, "X-Error-Message": message}
+        if retry_after is not None:
+            headers["Retry-After"] = retry_after
+        self._send(status, b"", headers)
 
     def _look_up(
         self, repository: str, revision: str, path: str, fault: Fault
@@ -227,7 +233,7 @@ class _Handler(BaseHTTPRequestHandler):
         )
         found = hub.find(repository, revision) if repository in hub.repositories else None
         if fault.status is not None:
-            self._refuse(fault.status, fault.code)
+            self._refuse(fault.status, fault.code, retry_after=fault.retry_after)
         elif token not in {None, hub.token}:
             self._refuse(401, message="Invalid credentials in Authorization header")
         elif repository not in hub.repositories:

@@ -157,6 +157,11 @@ def test_labels_without_a_name_for_each_number_are_refused(value: object) -> Non
         fields(id2label=value).labels()
 
 
+def test_more_classes_than_there_can_be_are_refused() -> None:
+    with pytest.raises(CheckpointError, match=r"'num_labels' is 1000000000; .* 1 to 999999"):
+        Fields({"num_labels": 10**9}, "bert").labels()
+
+
 def test_a_regression_is_no_classification() -> None:
     with pytest.raises(CheckpointError, match="'problem_type' is 'regression'"):
         fields(id2label={"0": "a"}, problem_type="regression").labels()

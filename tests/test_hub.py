@@ -619,6 +619,30 @@ def test_control_c_ends_a_download_at_once_and_keeps_what_came(
     assert list((tmp_path / "cache").glob("*/blobs/*.incomplete"))
 
 
+@pytest.mark.parametrize("retry_after", ["0", None, "soon", "-1"])
+def test_a_hub_that_is_busy_for_a_moment_is_asked_again(
+    hub: HubServer, tmp_path: Path, retry_after: str | None
+) -> None:
+    hub.faults["config.json"] = Fault(status=503, retry_after=retry_after, times=1)
+
+    checkpoint = fetch(model(), cache_dir=tmp_path, endpoint=hub.url)
+
+    assert read(checkpoint)["config.json"] == FILES["config.json"]
+    assert len(hub.gets("config.json")) == 2
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_nobody_waits_for_hours_without_being_told(
+    hub: HubServer, tmp_path: Path, status: int
+) -> None:
+    hub.faults["config.json"] = Fault(status=status, retry_after="100000")
+
+    with pytest.raises(HubError, match=rf"\({status}\).*run again in 100,000 seconds"):
+        fetch(model(), cache_dir=tmp_path, endpoint=hub.url)
+
+    assert len(hub.gets("config.json")) == 1
+
+
 # Refusals
 
 
@@ -654,6 +678,79 @@ def test_a_refusal_is_one_line_that_says_what_to_do(
 
     del hub.faults[LISTING]
     assert fetch(model(), cache_dir=tmp_path, endpoint=hub.url)
+
+
+@pytest.mark.parametrize("size", ["1", -1, 1.5, 10**400, True])
+def test_a_listing_with_a_size_that_is_none_is_no_listing(
+    hub: HubServer, tmp_path: Path, size: object
+) -> None:
+    rows = [{"rfilename": name, "size": size, "blobId": name} for name in NEEDED]
+    answer = {"id": "org/model", "sha": "0" * 40, "siblings": rows}
+    hub.faults[LISTING] = Fault(body=json.dumps(answer).encode())
+
+    with pytest.raises(HubError, match="does not answer as a Hugging Face hub"):
+        fetch(model(), cache_dir=tmp_path, endpoint=hub.url)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 200_000,
+        b'{"id": "org/model", "sha": NaN, "siblings": []}',
+        b'{"sha": "' + b"0" * 40 + b'", "siblings": [{"rfilename": null}]}',
+    ],
+    ids=["deep", "no commit", "no name"],
+)
+def test_a_hostile_listing_is_no_listing(hub: HubServer, tmp_path: Path, body: bytes) -> None:
+    hub.faults[LISTING] = Fault(body=body)
+
+    with pytest.raises(HubError, match="does not answer as a Hugging Face hub"):
+        fetch(model(), cache_dir=tmp_path, endpoint=hub.url)
+
+
+def test_two_files_of_one_name_in_the_cache_are_not_mixed_up(
+    hub: HubServer, tmp_path: Path
+) -> None:
+    rows = [{"rfilename": name, "size": n, "blobId": "same"} for n, name in enumerate(NEEDED)]
+    answer = {"id": "org/model", "sha": "0" * 40, "siblings": rows}
+    hub.faults[LISTING] = Fault(body=json.dumps(answer).encode())
+
+    with pytest.raises(HubError, match="does not answer as a Hugging Face hub"):
+        fetch(model(), cache_dir=tmp_path, endpoint=hub.url)
+
+
+@pytest.mark.parametrize("endpoint", ["hub.example", "ftp://hub.example", "http://hub:99999"])
+def test_an_endpoint_is_a_url(tmp_path: Path, endpoint: str) -> None:
+    with pytest.raises(UsageError, match=f"HF_ENDPOINT is '{endpoint}'; expected a URL"):
+        fetch(model(), cache_dir=tmp_path, endpoint=endpoint)
+
+
+def test_a_proxy_without_a_port_is_named(hub: HubServer, tmp_path: Path) -> None:
+    process = start(hub, tmp_path / "cache", HTTP_PROXY="::::", http_proxy="::::")
+
+    code, _, err = finish(process)
+
+    assert code == 6
+    assert "check the proxy and HF_ENDPOINT" in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"HF_TOKEN": "日本"}, "HF_TOKEN, or the file that `hf auth login` has written"),
+        ({"HF_TOKEN_PATH": "/dev/null/token"}, "cannot read /dev/null/token: Not a directory"),
+    ],
+)
+def test_a_token_that_is_none_is_one_line(
+    hub: HubServer, tmp_path: Path, environment: dict[str, str], message: str
+) -> None:
+    code, _, err = finish(start(hub, tmp_path / "cache", **environment))
+
+    assert code in {1, 2}
+    assert message in err
+    assert "日本" not in err
+    assert len(err.splitlines()) == 1
 
 
 def test_a_gated_repository_opens_with_a_token(
@@ -794,16 +891,30 @@ def test_a_part_of_a_snapshot_is_not_taken_for_the_whole(hub: HubServer, tmp_pat
             verify(entry, cache_dir=tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"format": 1}', '{"format": 2, "files": {}}'])
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", '{"format": 1}', '{"format": 2, "files": {}}', "[" * 200_000, "\udcff"],
+    ids=lambda text: text[:12],
+)
 def test_a_spoilt_record_is_no_record(hub: HubServer, tmp_path: Path, text: str) -> None:
     pinned = model(hub.commit("org/model"))
     fetch(pinned, cache_dir=tmp_path, endpoint=hub.url)
     (record,) = tmp_path.glob("*/zoo/*.json")
-    record.write_text(text)
+    record.write_text(text, errors="surrogateescape")
 
     assert find_cached(pinned, cache_dir=tmp_path) is None
     assert fetch(pinned, cache_dir=tmp_path, endpoint=hub.url)
     assert find_cached(pinned, cache_dir=tmp_path) is not None
+
+
+def test_a_spoilt_branch_is_asked_for_anew(hub: HubServer, tmp_path: Path) -> None:
+    fetch(model(), cache_dir=tmp_path, endpoint=hub.url)
+    (branch,) = tmp_path.glob("*/refs/main")
+    branch.write_bytes(b"\xff\xfe")
+
+    assert find_cached(model(), cache_dir=tmp_path) is None
+    assert fetch(model(), cache_dir=tmp_path, endpoint=hub.url)
+    assert find_cached(model(), cache_dir=tmp_path) is not None
 
 
 # The disk

@@ -369,6 +369,14 @@ def test_a_laughing_file_costs_nothing(home: Path) -> None:
     assert time.perf_counter() - begin < 2  # seconds; it takes milliseconds
 
 
+def test_a_long_list_is_read_in_a_time_that_grows_with_its_length(home: Path) -> None:
+    tags = ", ".join(f"t{number}" for number in range(30_000))
+
+    begin = time.perf_counter()
+    assert messages(MODEL + f"    tags: [{tags}]\n", home) == []
+    assert time.perf_counter() - begin < 5  # seconds; comparing each with each took 35
+
+
 @given(st.text(alphabet=st.sampled_from("ab1.-:[]{}&*!|>'\"#\n \t%@`,?~é\x85\u2028"), max_size=60))
 def test_no_text_makes_the_reader_crash(text: str) -> None:
     from zoo.registry.fields import read_document

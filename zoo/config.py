@@ -21,6 +21,9 @@ _HARMLESS = frozenset(
     """.split()  # noqa: SIM905 (a list of words reads better)
 )
 
+# More classes than any published model has; a name is made up for each.
+_MOST_LABELS = 10**6
+
 
 # How to generate, which transformers wrote into config.json before generation_config.json came.
 GENERATION = tuple(
@@ -142,7 +145,7 @@ class Fields:
         """The names of a classifier's classes, in order, and whether they are independent."""
         names = self._published.get("id2label")
         if names is None:  # transformers leaves out its default, two classes without names
-            count = self.size("num_labels", default=2)
+            count = self.size("num_labels", default=2, most=_MOST_LABELS)
             names = {str(number): f"LABEL_{number}" for number in range(count)}
         if (
             not names

@@ -6,10 +6,11 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from zoo.errors import DeviceError, UsageError, ZooWarning
+from zoo.errors import CheckpointError, DeviceError, UsageError, ZooWarning
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
 Result = TypeVar("Result")
 
@@ -207,3 +208,19 @@ def _next_batch(
             break
         end += 1
     return list(order[start:end])
+
+
+def check_numbers(scores: Tensor) -> None:
+    """Refuse to go on with NaN, of which some token or class would be chosen all the same.
+
+    Args:
+        scores: Those of what was chosen, or any others that NaN would reach.
+
+    Raises:
+        CheckpointError: There is one.
+    """
+    if scores.isnan().any():
+        raise CheckpointError(
+            "the model computes what is no number (NaN); its weights are damaged, or too large for "
+            "the dtype: try --dtype float32"
+        )

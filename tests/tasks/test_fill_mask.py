@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,8 @@ import pytest
 import transformers
 
 import zoo
-from tests.checkpoints import Save, change_json, copy_checkpoint, load
-from zoo.errors import InputError, TaskError, UsageError, ZooWarning
+from tests.checkpoints import Save, change_json, change_weights, copy_checkpoint, load
+from zoo.errors import CheckpointError, InputError, TaskError, UsageError, ZooWarning
 
 CLASSES = ["BertForMaskedLM", "RobertaForMaskedLM", "DistilBertForMaskedLM"]
 
@@ -162,6 +163,20 @@ def test_a_gap_that_was_not_cut_off_is_filled(save: Save) -> None:
         filled = model.fill_mask("[MASK] " + "a " * 97 + "[MASK]")
 
     assert len(filled.gaps) == 1
+
+
+@pytest.mark.parametrize("place", ["weight", "bias"])
+def test_weights_that_are_no_numbers_fill_no_gap(place: str, save: Save, tmp_path: Path) -> None:
+    copy = copy_checkpoint(save("BertForMaskedLM")[0], tmp_path / "copy")
+    name = f"bert.encoder.layer.1.output.dense.{place}"
+    change_weights(copy, lambda tensors: tensors | {name: tensors[name] * math.nan})
+
+    with pytest.raises(CheckpointError, match=r"computes what is no number \(NaN\)"):
+        load(copy).fill_mask("A [MASK].")
+    with pytest.raises(CheckpointError, match=r"computes what is no number \(NaN\)"):
+        load(copy).embed("A man.")
+    with pytest.raises(CheckpointError, match=r"computes what is no number \(NaN\)"):
+        load(copy).embed_tokens("A man.")
 
 
 def test_a_model_without_the_head_says_what_it_can_do(save: Save) -> None:

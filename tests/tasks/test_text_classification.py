@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 import transformers
 
-from tests.checkpoints import Save, change_json, copy_checkpoint, load
-from zoo.errors import InputError, TaskError, UsageError, ZooWarning
+from tests.checkpoints import Save, change_json, change_weights, copy_checkpoint, load
+from zoo.errors import CheckpointError, InputError, TaskError, UsageError, ZooWarning
 
 NAMES = {0: "sad", 1: "calm", 2: "glad"}
 TEXTS = [
@@ -225,6 +226,17 @@ def test_zero_shots_mistakes_are_told(save: Save) -> None:
         model.zero_shot("a", ["x", " ", "y"])
     with pytest.raises(TaskError, match="cannot do zero-shot-classification"):
         load(save("BertForMaskedLM")[0]).zero_shot("a", LABELS)
+
+
+def test_weights_that_are_no_numbers_classify_nothing(save: Save, tmp_path: Path) -> None:
+    names = {0: "contradiction", 1: "entailment"}
+    copy = copy_checkpoint(save("BertForSequenceClassification", id2label=names)[0], tmp_path / "a")
+    change_weights(copy, lambda tensors: {key: each * math.nan for key, each in tensors.items()})
+
+    with pytest.raises(CheckpointError, match=r"computes what is no number \(NaN\)"):
+        load(copy).classify("A man.")
+    with pytest.raises(CheckpointError, match=r"computes what is no number \(NaN\)"):
+        load(copy).zero_shot("A man.", ["a", "b"])
 
 
 def test_no_texts_have_no_classes(save: Save) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -304,3 +305,22 @@ def test_a_token_fills_its_gap_as_a_person_would_write(
     assert roberta.fill("He<mask>.", 0, token(roberta, "Ġrides")) == "He rides."
     assert roberta.fill("A st<mask>.", 0, token(roberta, "rides")) == "A strides."
     assert roberta.fill("<mask> on", 0, token(roberta, "Ġrides")) == "rides on"
+
+
+def test_a_special_token_that_is_asked_for_and_lacking_is_found_when_loading(
+    wordpiece: Path, tmp_path: Path
+) -> None:
+    saved = json.loads((wordpiece / "tokenizer.json").read_text())
+    del saved["post_processor"]["special_tokens"]["[SEP]"]
+    (tmp_path / "tokenizer.json").write_text(json.dumps(saved))
+
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json is damaged"):
+        load(tmp_path)
+
+
+def test_a_text_without_any_token_is_told(wordpiece: Path, tmp_path: Path) -> None:
+    saved = json.loads((wordpiece / "tokenizer.json").read_text())
+    (tmp_path / "tokenizer.json").write_text(json.dumps(saved | {"post_processor": None}))
+
+    with pytest.raises(InputError, match=r"'\\u200b' has no tokens; expected at least one word"):
+        load(tmp_path).encode(["A man.", "\u200b"], max_length=9)

@@ -16,7 +16,6 @@ from torch import Tensor
 from zoo.generation.processors import (
     Processor,
     check_choice,
-    check_numbers,
     force,
     highest,
     processors,
@@ -24,6 +23,7 @@ from zoo.generation.processors import (
 from zoo.generation.protocol import Decoder, State
 from zoo.generation.result import Finish, Generated, Stop, allowed, ending
 from zoo.generation.settings import Settings
+from zoo.runtime import check_numbers
 
 S = TypeVar("S", bound=State)
 

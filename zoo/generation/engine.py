@@ -17,11 +17,12 @@ from torch import Tensor
 
 from zoo.errors import UsageError
 from zoo.generation.beams import search
-from zoo.generation.processors import check_choice, check_numbers, draw, force, processors
+from zoo.generation.processors import check_choice, draw, force, processors
 from zoo.generation.protocol import Decoder, State
 from zoo.generation.recorded import RecordedDecoder, cuda_graph
 from zoo.generation.result import Finish, Generated, Stop, allowed, ending
 from zoo.generation.settings import Settings
+from zoo.runtime import check_numbers
 
 S = TypeVar("S", bound=State)
 

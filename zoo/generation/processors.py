@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from zoo.errors import CheckpointError, UsageError
+from zoo.errors import UsageError
 from zoo.generation.settings import Settings
+from zoo.runtime import check_numbers
 
 History = Sequence[Sequence[int]]
 """The tokens of each row so far, those of its prompt included."""
@@ -47,22 +48,6 @@ def processors(settings: Settings) -> list[Processor]:
     if settings.renormalize:
         rules.append(renormalize)
     return rules
-
-
-def check_numbers(scores: Tensor) -> None:
-    """Refuse to go on with NaN, of which some token would be chosen all the same.
-
-    Args:
-        scores: Those of the tokens that were chosen, or any others that NaN would reach.
-
-    Raises:
-        CheckpointError: There is one.
-    """
-    if scores.isnan().any():
-        raise CheckpointError(
-            "the model computes what is no number (NaN); its weights are damaged, or too large for "
-            "the dtype: try --dtype float32"
-        )
 
 
 def check_choice(best: Tensor) -> None:

@@ -147,8 +147,9 @@ class Repository:
         if is_commit(revision):
             return revision
         try:
-            commit = (self.folder / "refs" / (revision or "main")).read_text().strip()
-        except OSError:
+            ref = self.folder / "refs" / (revision or "main")
+            commit = ref.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
             return None
         return commit if is_commit(commit) else None
 
@@ -208,7 +209,7 @@ class Repository:
     def files(self, commit: str) -> Mapping[str, RemoteFile] | None:
         """The files that a commit has, as zoo or huggingface_hub recorded them; None if neither."""
         try:
-            text = self._record(commit).read_text(encoding="utf-8")
+            text = self._record(commit).read_bytes()
         except OSError:
             return self._files_by_huggingface_hub(commit)
         try:
@@ -219,7 +220,7 @@ class Repository:
                 path: RemoteFile(check_path(path, source=self.id), file["size"], file["etag"])
                 for path, file in record["files"].items()
             }
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 
     def _record(self, commit: str) -> Path:
@@ -259,7 +260,7 @@ def _name(file: RemoteFile) -> str:
 def _write(path: Path, text: str) -> None:
     """Write a small file so that a reader sees all of it or none; leave an equal one alone."""
     with contextlib.suppress(OSError):
-        if path.read_text(encoding="utf-8") == text:
+        if path.read_bytes() == text.encode():
             return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")

@@ -15,7 +15,6 @@ import contextlib
 import errno
 import shutil
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -25,11 +24,13 @@ from pathlib import Path
 from zoo.errors import CacheError, IntegrityError
 from zoo.hub.cache import Repository, cannot_write
 from zoo.hub.files import RemoteFile, checksum
-from zoo.hub.remote import BrokenConnectionError, Hub, quiet
+from zoo.hub.remote import BrokenConnectionError, BusyError, Hub, quiet
 
-# A connection that breaks this often, with no byte between the breaks, is given up.
+# A connection that breaks this often, with no byte between the breaks, is given up; so is a hub
+# that has no time this often, or asks to wait for longer than people look at a bar that stands.
 _BREAKS = 3
 _SECONDS_BETWEEN_BREAKS = 0.5
+_MOST_SECONDS = 60
 
 
 def download(
@@ -164,11 +165,15 @@ class _Download:
             try:
                 with self.hub.errors(self.repository.id, self.commit, self.file.path):
                     self._receive_once(partial, have)
-            except BrokenConnectionError:
+            except (BrokenConnectionError, BusyError) as error:
                 breaks = breaks + 1 if _size(partial) <= have else 1
-                if breaks == _BREAKS:
+                wait = _SECONDS_BETWEEN_BREAKS
+                if isinstance(error, BusyError):
+                    wait = breaks if error.wait is None else error.wait
+                if breaks == _BREAKS or wait > _MOST_SECONDS:
                     raise
-                time.sleep(_SECONDS_BETWEEN_BREAKS)
+                if self.stop.wait(wait):
+                    raise CancelledError from error
         if have > self.file.size:
             self._start_again(partial)
             raise IntegrityError(
@@ -194,7 +199,7 @@ class _Download:
             self.hub.url(self.repository.id, self.commit, self.file.path),
             headers=headers,
             timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT,
-            max_retries=2,
+            max_retries=0,  # `_receive` asks again: it waits no longer than one may
             retry_on_exceptions=(),
         ) as response:
             hf_raise_for_status(response)

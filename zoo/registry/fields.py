@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -169,10 +170,12 @@ class ListOf:
             few = "an empty list" if self.minimum == 1 else f"a list of less than {self.minimum}"
             report.add(node.start[0] + 1, f"{where} must not be {few}")
         values: list[Any] = []
+        seen: set[str] = set()  # how values are spelt, for mappings are not to be hashed
         for index, item in enumerate(node.items):
             value = self.kind.read(item, f"{where}[{index}]", report)
-            if value in values and not self.repeating:
+            if repr(value) in seen and not self.repeating:
                 report.add(item.start[0] + 1, f"{where} holds {value!r} twice")
+            seen.add(repr(value))
             values.append(value)
         return values
 
@@ -427,8 +430,8 @@ def _agree(model: Model, node: Table, report: Report) -> None:
         report.add(line("revision"), f"{where}.revision belongs to hf: sources only; remove it")
     if "files" in data and "revision" not in data and hub:
         report.add(line("files"), f"{where}.files are pinned without a revision; add the revision")
-    paths = [file.get("path") for file in data.get("files", ())]
-    for path in sorted({path for path in paths if path and paths.count(path) > 1}):
+    paths = Counter(file.get("path") for file in data.get("files", ()))
+    for path in sorted(path for path, count in paths.items() if path and count > 1):
         report.add(line("files"), f"{where}.files holds the path {path!r} twice")
     if "replaced_by" in data and data.get("status") != "deprecated":
         report.add(line("replaced_by"), f"{where}.replaced_by needs status: deprecated")

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from zoo.errors import TaskError, UsageError
 from zoo.loading import Loaded
+from zoo.runtime import check_numbers
 from zoo.tasks import require
 from zoo.tasks.encoding import encode
 from zoo.tasks.two_towers import embed_texts, is_two_towers
@@ -71,7 +72,9 @@ def embed(
     prompted = _prompted(loaded, texts, prompt)
 
     def read(hidden: Tensor, batch: TokenBatch) -> Sequence[Tensor]:
-        return pool(hidden, batch).cpu().unbind()
+        vectors = pool(hidden, batch).cpu()  # (k, C)
+        check_numbers(vectors)
+        return vectors.unbind()
 
     # Without a text, one shows how wide vectors are.
     vectors = encode(loaded, prompted or ["a"], read, batch_tokens=batch_tokens)
@@ -95,6 +98,7 @@ def embed_tokens(
         raise TaskError(f"{loaded.entry.name} has one vector for a text, and none for its tokens")
 
     def read(hidden: Tensor, batch: TokenBatch) -> list[Tensor]:
+        check_numbers(hidden)
         return [row.float().cpu() for row in batch.rows(hidden)]
 
     return encode(loaded, _prompted(loaded, texts, prompt), read, batch_tokens=batch_tokens)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from zoo.errors import InputError, TaskError, UsageError, ZooWarning
 from zoo.loading import Loaded
+from zoo.runtime import check_numbers
 from zoo.tasks import require
 from zoo.tasks.encoding import check_top_k, encode, shortened
 from zoo.text import TokenBatch, Tokenizer
@@ -97,6 +98,7 @@ def fill_mask(
         scores = predict(torch.cat(gaps)).float().softmax(dim=-1)  # (all gaps, V)
         ids = torch.arange(scores.size(1)) if allowed is None else torch.tensor(allowed)
         best, places = scores[:, ids.to(scores.device)].topk(min(top_k, len(ids)))
+        check_numbers(best)  # NaN is larger than any number
         pairs = [
             list(zip(row_ids, row, strict=True))
             for row_ids, row in zip(ids[places.cpu()].tolist(), best.tolist(), strict=True)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from zoo.image import Picture, picture_name
 from zoo.loading import Loaded
+from zoo.runtime import check_numbers
 from zoo.tasks import require
 from zoo.tasks.encoding import check_top_k
 from zoo.tasks.seeing import OnError, see
@@ -71,6 +72,7 @@ def class_probabilities(
 
     def read(pixels: Tensor) -> Sequence[Tensor]:
         logits = head(pixels).float()  # (k, K)
+        check_numbers(logits)
         scores = logits.sigmoid() if network.multi_label else logits.softmax(dim=-1)
         return scores.cpu().unbind()
 

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from zoo.image import Picture
 from zoo.loading import Loaded
+from zoo.runtime import check_numbers
 from zoo.tasks import require
 from zoo.tasks.seeing import OnError, see
 
@@ -46,6 +47,7 @@ def embed_pictures(
 
     def read(pixels: Tensor) -> Sequence[Tensor]:
         vectors = embed(pixels).float()  # (k, C)
+        check_numbers(vectors)
         return (F.normalize(vectors, dim=-1) if normalize else vectors).cpu().unbind()
 
     vectors = see(loaded, pictures, read, batch_size=batch_size, on_error=on_error)

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from zoo.loading import Loaded
+from zoo.runtime import check_numbers
 from zoo.tasks import require
 from zoo.tasks.encoding import check_top_k, encode
 from zoo.text import TokenBatch
@@ -61,6 +62,7 @@ def classify(
 
     def read(hidden: Tensor, batch: TokenBatch) -> list[list[float]]:
         logits = head(batch.first(hidden)).float()  # (n, K)
+        check_numbers(logits)
         scores: list[list[float]] = (
             logits.sigmoid() if network.multi_label else logits.softmax(dim=-1)
         ).tolist()

@@ -80,7 +80,8 @@ def embed_texts(
     def run(indices: list[int]) -> Sequence[Tensor]:
         chosen = [encodings[index] for index in indices]
         batch = TokenBatch(chosen, packed=packed, device=loaded.device)
-        vectors = network.embed_texts(batch).float()
+        vectors = network.embed_texts(batch).float()  # (k, E)
+        runtime.check_numbers(vectors)
         return (F.normalize(vectors, dim=-1) if normalize else vectors).cpu().unbind()
 
     with torch.inference_mode():

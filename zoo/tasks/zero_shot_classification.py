@@ -15,6 +15,7 @@ from torch import Tensor
 
 from zoo.errors import TaskError
 from zoo.loading import Loaded
+from zoo.runtime import check_numbers
 from zoo.tasks import require
 from zoo.tasks.encoding import encode
 from zoo.tasks.labels import check_labels, check_templates
@@ -88,7 +89,9 @@ def judge(
     columns = entailment_and_contradiction(loaded)
 
     def read(hidden: Tensor, batch: TokenBatch) -> Sequence[Tensor]:
-        return head(batch.first(hidden))[:, list(columns)].float().cpu().unbind()
+        logits = head(batch.first(hidden))[:, list(columns)].float().cpu()  # (k, 2)
+        check_numbers(logits)
+        return logits.unbind()
 
     return torch.stack(encode(loaded, pairs, read, batch_tokens=batch_tokens))
 

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from zoo.errors import UsageError, ZooWarning
 from zoo.image import Picture, picture_name
 from zoo.loading import Loaded
+from zoo.runtime import check_numbers
 from zoo.tasks import require
 from zoo.tasks.encoding import check_top_k
 from zoo.tasks.labels import check_labels, check_templates
@@ -114,6 +115,7 @@ def zero_shot_pictures(
 
     def read(pixels: Tensor) -> list[list[float]]:
         seen = F.normalize(network.embed_images(pixels).float(), dim=-1)  # (k, E)
+        check_numbers(seen)
         scores: list[list[float]] = network.probabilities(seen @ vectors.T).tolist()
         return scores
 

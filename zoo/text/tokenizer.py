@@ -79,7 +79,8 @@ class Tokenizer:
         encoding's ``overflowing``.
 
         Raises:
-            InputError: The second text of a pair leaves no room for the first.
+            InputError: The second text of a pair leaves no room for the first, or a text has no
+                tokens at all, such as one of control characters.
         """
         self.backend.enable_truncation(max_length, strategy="only_first")
         try:
@@ -91,7 +92,9 @@ class Tokenizer:
                 f"a pair's second text does not fit into {max_length} tokens beside the first; "
                 "shorten it"
             ) from error
-        for encoding in encodings:
+        for text, encoding in zip(texts, encodings, strict=True):
+            if not encoding.ids:
+                raise InputError(f"{text!r:.40} has no tokens; expected at least one word")
             self.checked(encoding.ids)
         return encodings
 
@@ -162,6 +165,7 @@ def load_tokenizer(files: Files) -> Tokenizer:
     if path := files.side_file("tokenizer.json"):
         try:
             backend = tokenizers.Tokenizer.from_file(str(path))
+            backend.encode("a", "a")  # special tokens that it lacks show here only
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # the Rust library may panic, which is no Exception
