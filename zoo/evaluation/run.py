@@ -188,7 +188,11 @@ def _answers(
     answers: Known = {}
     with progress(sum(count for count, _ in windows)) as advance:
         for count, window in windows:
-            said = asking.ask([each for each, _ in window.values()])
+            try:
+                said = asking.ask([each for each, _ in window.values()])
+            except CheckpointError as error:  # of some batch, which may hold any of them
+                where = [place for _, place in window.values()]
+                raise CheckpointError(f"{where[0]} to {where[-1]}: {error}") from error
             for key, (_, place) in window.items():
                 if not is_finite(said[key]):
                     raise CheckpointError(f"{place}: {_NO_NUMBER}")
