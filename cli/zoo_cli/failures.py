@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from zoo.errors import PluginError, ZooError
+import errno
+
+from zoo.errors import PluginError, UsageError, ZooError
 from zoo.plugins import COMMANDS, GROUP
 
 
@@ -10,6 +12,9 @@ def described(error: Exception) -> tuple[str, int]:
     """One line for an error that was not expected too, and its exit code."""
     if isinstance(error, ZooError):
         return str(error), error.exit_code
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        # Any path that a user gives may be so, and `is_dir` and its like raise it.
+        return f"{str(error.filename)!r:.60}: {error.strerror}", UsageError.exit_code
     reason = str(error).strip().partition("\n")[0]
     plugin = _plugin_that_raised(error)
     message = (

@@ -394,11 +394,18 @@ def _check_output(order: _Order, task: str, inputs: Inputs | None) -> Sequence[P
         paths = check_painting(task, inputs, order.output_file, overwrite=order.overwrite)
     elif order.output_file is not None:
         check_output(order.output_file, overwrite=order.overwrite)
+        _check_not_input(order.output_file, order.input_file)
     if "contact_sheet" in order.options:
         check_sheet(order.options["contact_sheet"], overwrite=order.overwrite)
     if inputs is not None and order.output_file is not None:
         check_columns(order.output_file, inputs)
     return paths
+
+
+def _check_not_input(output_file: Path, input_file: Path | None) -> None:
+    """Refuse to write results over the rows they are of, which need not come back as they were."""
+    if input_file is not None and output_file.exists() and output_file.samefile(input_file):
+        raise UsageError(f"--output {str(output_file)!r} is --input too; write to another file")
 
 
 def _inputs(order: _Order, task: str) -> Inputs | None:

@@ -83,6 +83,18 @@ def test_a_mistyped_command_or_option_is_suggested(zoo: Zoo) -> None:
     assert command.stdout == option.stdout == ""
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("show", f"./{'a' * 300}"),
+        ("run", "tiny-bert", "--input", f"{'a' * 300}.txt"),
+        ("run", "tiny-bert", "a [MASK]", "--output", f"{'a' * 300}.csv"),
+    ],
+)
+def test_a_path_that_no_file_can_have_is_no_defect(zoo: Zoo, arguments: tuple[str, ...]) -> None:
+    assert zoo.fails(2, *arguments).endswith("File name too long")
+
+
 def test_a_defect_is_one_line_unless_debugging(zoo: Zoo, install: Callable[..., None]) -> None:
     install(
         "defect",

@@ -125,6 +125,18 @@ def test_every_row_is_checked_before_any_is_computed(zoo: Zoo, masked: str, tmp_
     assert not list(tmp_path.glob("out*"))
 
 
+def test_results_are_not_written_over_their_texts(zoo: Zoo, masked: str, tmp_path: Path) -> None:
+    texts = '{"text": "a [MASK]"}\n'
+    (tmp_path / "texts.jsonl").write_text(texts)
+    (tmp_path / "same.jsonl").symlink_to("texts.jsonl")
+
+    for name in ("texts.jsonl", "same.jsonl"):
+        both = ("--input", "texts.jsonl", "--output", name, "--overwrite")
+        assert "is --input too" in zoo.fails(2, "run", masked, *both)
+
+    assert (tmp_path / "texts.jsonl").read_text() == texts
+
+
 def test_a_file_keeps_its_order_and_its_other_fields(
     zoo: Zoo, classifier: str, tmp_path: Path
 ) -> None:

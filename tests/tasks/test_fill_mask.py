@@ -71,6 +71,17 @@ def test_targets_have_the_pipelines_scores(class_name: str, save: Save) -> None:
     assert_equal(gap, pipeline(folder)(text, targets=targets))
 
 
+def test_a_target_that_the_vocabulary_lacks_is_told(save: Save) -> None:
+    model = load(save("BertForMaskedLM")[0])
+
+    with pytest.warns(
+        ZooWarning, match=r"^target '猫' is not in the vocabulary; scoring '\[UNK\]'"
+    ):
+        (gap,) = model.fill_mask("A [MASK].", targets=["猫"]).gaps
+
+    assert [fill.token for fill in gap] == ["[UNK]"]
+
+
 def test_a_target_of_several_tokens_stands_for_its_first_and_says_so(save: Save) -> None:
     folder, _ = save("BertForMaskedLM")
     model = load(folder)

@@ -142,6 +142,13 @@ def _target_ids(tokenizer: Tokenizer, targets: Sequence[str]) -> list[int]:
         pieces = tokenizer.word_ids(target)
         if not pieces:
             raise InputError(f"target {target!r} is empty; expected a word")
+        if pieces == [tokenizer.unknown_id]:
+            warnings.warn(
+                f"target {target!r} is not in the vocabulary; scoring {tokenizer.word(pieces[0])!r}"
+                ", which stands for all such words",
+                ZooWarning,
+                stacklevel=3,
+            )
         if len(pieces) > 1:
             warnings.warn(
                 f"target {target!r} is no single token; scoring its first piece, "

@@ -128,6 +128,12 @@ class Tokenizer:
         as_written = self.backend.token_to_id(word)
         return self.checked(ids if len(ids) == 1 or as_written is None else [as_written])
 
+    @property
+    def unknown_id(self) -> int | None:
+        """What stands for all that the vocabulary lacks, if there is such a token."""
+        token: str | int | None = getattr(self.backend.model, "unk_token", None)
+        return None if token is None else self.backend.token_to_id(str(token))
+
     def word(self, token: int) -> str:
         """One token as a person reads it: without the mark of a word's beginning."""
         return self.backend.decode([token], skip_special_tokens=False).strip()
