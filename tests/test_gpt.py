@@ -291,6 +291,13 @@ def test_pythias_old_rotary_fields_are_read(saved: Saved, tmp_path: Path) -> Non
         ("llama", {"rope_parameters": [1]}, "'rope_parameters' is .1.; .* expects an object"),
         ("llama", {"partial_rotary_factor": 0.5}, "here whole heads are turned"),
         ("opt", {"enable_bias": False}, "'enable_bias' is False"),
+        (
+            "neox",
+            {"rope_parameters": {"partial_rotary_factor": 0.4}},
+            "3 of the 8 numbers of a head turn by their position; expected pairs",
+        ),
+        ("neox", {"rope_parameters": {"partial_rotary_factor": 3}}, "24 of the 8 numbers"),
+        ("llama", {"head_dim": 5}, "5 of the 5 numbers of a head turn"),
     ],
 )
 def test_a_field_that_would_change_the_numbers_is_refused(

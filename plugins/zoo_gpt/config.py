@@ -10,7 +10,7 @@ from zoo_gpt.imagegpt import ImageGPTConfig
 from zoo_gpt.llama import LlamaConfig
 from zoo_gpt.neox import NeoXConfig
 from zoo_gpt.opt import OPTConfig
-from zoo_gpt.rotary import read_rotary
+from zoo_gpt.rotary import check_rotated, read_rotary
 
 
 def gpt2(published: Mapping[str, Any]) -> GPT2Config:
@@ -111,7 +111,7 @@ def gpt_neox(published: Mapping[str, Any]) -> NeoXConfig:
         positions=fields.size("max_position_embeddings"),
         activation=fields.text("hidden_act", default="gelu"),
         norm_eps=fields.number("layer_norm_eps", default=1e-5),
-        rotated=int(width // heads * rotary.share),
+        rotated=check_rotated(int(width // heads * rotary.share), width // heads),
         theta=rotary.theta,
         scaling=rotary.scaling,
         parallel=fields.flag("use_parallel_residual", default=True),
@@ -176,13 +176,14 @@ def _llama(
         )
     fields.must_be("rope_interleaved", False)  # SmolLM2's note to itself, as the next
     fields.unused("is_llama_config")
+    head = fields.size("head_dim", default=head_width or max(width // heads, 1))
     config = LlamaConfig(
         vocabulary=fields.size("vocab_size"),
         width=width,
         layers=fields.size("num_hidden_layers", most=1000),
         heads=heads,
         kv_heads=fields.size("num_key_value_heads", default=heads),
-        head_width=fields.size("head_dim", default=head_width or width // heads),
+        head_width=check_rotated(head, head),
         hidden=fields.size("intermediate_size"),
         positions=fields.size("max_position_embeddings"),
         activation=fields.text("hidden_act", default="silu"),

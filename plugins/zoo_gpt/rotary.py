@@ -54,6 +54,20 @@ def read_rotary(
     return RotaryConfig(base, turned, scaling)
 
 
+def check_rotated(width: int, of: int) -> int:
+    """Return how many numbers of a head turn, if they are pairs within it.
+
+    Raises:
+        CheckpointError: They are not.
+    """
+    if of and (width % 2 or not 0 < width <= of):  # without a head, the network says so
+        raise CheckpointError(
+            f"config.json: {width} of the {of} numbers of a head turn by their position; expected "
+            "pairs of them"
+        )
+    return width
+
+
 def _scaling(kind: str, table: Fields, positions: int, original: int) -> Scaling | None:
     match kind:
         case "default":

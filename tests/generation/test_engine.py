@@ -250,6 +250,8 @@ def test_a_prompt_that_fills_the_context_is_refused(
     ("options", "message"),
     [
         ({"max_new_tokens": 0}, "max_new_tokens is 0; expected 1 or more"),
+        ({"num_beams": 10**12}, "num_beams is 1000000000000; expected 10000 or less"),
+        ({"sequences": 10_001, "temperature": 1.0}, "sequences is 10001; expected 10000 or less"),
         ({"first_row": -1}, "first_row is -1; expected 0 or more"),
         ({"num_beams": 2.5}, "num_beams is 2.5; expected a whole number"),
         ({"top_k": True}, "top_k is True; expected a whole number"),

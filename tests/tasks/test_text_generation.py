@@ -12,7 +12,7 @@ import transformers
 import zoo
 from tests.checkpoints import change_json, copy_checkpoint
 from tests.decoders import load, save_decoder
-from zoo.errors import CheckpointError, InputError, TaskError, UsageError
+from zoo.errors import CheckpointError, InputError, TaskError, UsageError, ZooWarning
 from zoo.tasks.text_generation import Options
 
 PROMPTS = ["To be, or not", "天", "Déjà vu! 🙂", " "]
@@ -94,8 +94,25 @@ def test_rules_that_cannot_be_followed_are_refused(
     copy = copy_checkpoint(folder, tmp_path / "copy")
     change_json(copy, "generation_config.json", **changes)
 
+    other = load(copy)  # it can be scored all the same
     with pytest.raises(CheckpointError, match=message):
-        load(copy)
+        other.generate("To be")
+    with pytest.raises(CheckpointError, match=message):
+        other.stream("To be")
+
+
+def test_a_context_that_ends_a_text_early_is_told(model: zoo.Model) -> None:
+    message = r"1 text ends before the 1,000 new tokens asked for: .* context of 66 tokens is full"
+
+    with pytest.warns(ZooWarning, match=message):
+        result = model.generate("To be", max_new_tokens=1000)
+    with pytest.warns(ZooWarning, match=message):
+        assert "".join(model.stream("To be", max_new_tokens=1000)) == result.text
+    with pytest.warns(ZooWarning, match="2 texts end before"):
+        model.generate(["To be", "or"], max_new_tokens=1000)
+
+    assert result.continuations[0].finish == "length"
+    assert model.generate("To be") == result  # nobody asked for more
 
 
 def test_one_prompt_gives_one_result_and_it_becomes_json(model: zoo.Model) -> None:

@@ -9,6 +9,9 @@ from typing import Literal, TypedDict
 
 from zoo.errors import UsageError
 
+# Texts of one prompt at once: more than anybody reads, and fewer than fill a memory by themselves.
+_MOST_ROWS = 10_000
+
 EarlyStopping = bool | Literal["never"]
 
 
@@ -90,19 +93,21 @@ class Settings:
     logprobs: int | None = None
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("max_new_tokens", 1),
-            ("top_k", 0),
-            ("first_row", 0),
-            ("no_repeat_ngram", 0),
-            ("num_beams", 1),
-            ("sequences", 1),
+        for name, least, most in (
+            ("max_new_tokens", 1, None),
+            ("top_k", 0, None),
+            ("first_row", 0, None),
+            ("no_repeat_ngram", 0, None),
+            ("num_beams", 1, _MOST_ROWS),
+            ("sequences", 1, _MOST_ROWS),
         ):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, Integral):
                 raise UsageError(f"{name} is {value!r}; expected a whole number")
-            if value < least:
+            if int(value) < least:
                 raise UsageError(f"{name} is {value}; expected {least} or more")
+            if most is not None and int(value) > most:
+                raise UsageError(f"{name} is {value}; expected {most} or less")
         if self.logprobs is not None and self.logprobs < 0:
             raise UsageError(f"logprobs is {self.logprobs}; expected 0 or more alternatives")
         if not 0 <= self.temperature < math.inf:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Unpack
 
-from zoo.errors import TaskError, UsageError
-from zoo.generation import CausalDecoder, Finish, Generated, Settings
+from zoo.errors import CheckpointError, TaskError, UsageError, ZooWarning
+from zoo.generation import CausalDecoder, Finish, Generated, Settings, Step
 from zoo.generation import generate as generate_tokens
 from zoo.generation import steps as generate_steps
 from zoo.generation.engine import SLOTS
@@ -91,6 +92,7 @@ def generate(
     Raises:
         InputError: A prompt is empty, or leaves no room in the model's context.
         TaskError: The model does not generate text.
+        CheckpointError: The checkpoint's authors ask for a rule that zoo lacks.
         UsageError: An option is out of range, or two contradict each other.
     """
     _, preprocessor = _parts(loaded)
@@ -127,13 +129,19 @@ def _continue(
     """Continue each prompt from its tokens."""
     decoder, preprocessor = _parts(loaded)
     stops = _stops(options)
+    settings = _settings(preprocessor, options)
     rows = generate_tokens(
         decoder,
         encoded,
-        _settings(preprocessor, options),
+        settings,
         stop=stopper(preprocessor.tokenizer, stops),
         slots=options.get("slots", SLOTS),
     )
+    if "max_new_tokens" in options:
+        full = [
+            each for row in rows for each in row if _is_full(each.finish, each.tokens, settings)
+        ]
+        _warn_of_full(len(full), decoder, settings)
     return [
         Generation(prompt, tuple(_continuation(each, tokens, preprocessor, stops) for each in row))
         for prompt, tokens, row in zip(prompts, encoded, rows, strict=True)
@@ -165,7 +173,38 @@ def _stream(loaded: Loaded, tokens: Sequence[int], options: Options) -> Streamed
     settings = _settings(preprocessor, options)
     text = TextStream(preprocessor.tokenizer, tokens, stops)
     stop = stopper(preprocessor.tokenizer, stops)
-    return Streamed(generate_steps(decoder, [tokens], settings, stop=stop), text)
+    steps = generate_steps(decoder, [tokens], settings, stop=stop)
+    return Streamed(
+        _noted(steps, decoder, settings) if "max_new_tokens" in options else steps, text
+    )
+
+
+def _noted(
+    steps: Iterator[Step], decoder: CausalDecoder[Any], settings: Settings
+) -> Iterator[Step]:
+    """The steps of one text, and a warning where the context ends it."""
+    tokens = []
+    for step in steps:
+        tokens.append(step.token)
+        yield step
+        _warn_of_full(int(_is_full(step.finish, tokens, settings)), decoder, settings)
+
+
+def _is_full(finish: Finish | None, tokens: Sequence[int], settings: Settings) -> bool:
+    """Whether a text ends because the context does."""
+    return finish == "length" and len(tokens) < settings.max_new_tokens
+
+
+def _warn_of_full(count: int, decoder: CausalDecoder[Any], settings: Settings) -> None:
+    """Warn of so many texts that the context has ended."""
+    if count:
+        texts = "1 text ends" if count == 1 else f"{count} texts end"
+        warnings.warn(
+            f"{texts} before the {settings.max_new_tokens:,} new tokens asked for: the model's "
+            f"context of {decoder.max_length} tokens is full",
+            ZooWarning,
+            stacklevel=2,
+        )
 
 
 def _chatting(loaded: Loaded) -> PromptPreprocessor:
@@ -198,6 +237,8 @@ def _stops(options: Options) -> Sequence[str]:
 
 def _settings(preprocessor: PromptPreprocessor, options: Options) -> Settings:
     """The checkpoint's rules, but for what was chosen, in tokens."""
+    if preprocessor.refusal:
+        raise CheckpointError(preprocessor.refusal)
     plain: dict[str, Any] = {
         name: value for name, value in options.items() if name not in ("stop", "bad_words", "slots")
     }

@@ -31,7 +31,8 @@ class PromptPreprocessor:
 
     ``start`` is the token that a text without a prompt begins with, if the model has one; ``ends``
     are those that end a text. ``chat`` writes conversations, if the checkpoint says how. ``rules``
-    are those of its authors, whatever else is asked of generation.
+    are those of its authors, whatever else is asked of generation; ``refusal`` says why they cannot
+    be followed, so that texts can be scored and not generated.
     """
 
     tokenizer: Tokenizer
@@ -39,6 +40,7 @@ class PromptPreprocessor:
     ends: tuple[int, ...]
     chat: ChatTemplate | None = None
     rules: Settings = field(default_factory=Settings)
+    refusal: str = ""
 
     def encode(self, prompt: str) -> list[int]:
         """The tokens of a prompt, begun with the special ones that the model was trained with.
@@ -82,21 +84,28 @@ def load_prompts(files: Files, config: PromptConfig) -> PromptPreprocessor:
     """Read tokenizer, start, ends and rules of generation from a checkpoint.
 
     The ends are those of ``generation_config.json``, else of ``config.json``; it is warned of
-    numbers beyond the vocabulary, which never come up.
+    numbers beyond the vocabulary, which never come up. A rule that is impossible, or that zoo
+    lacks, is a refusal to generate.
 
     Raises:
         CheckpointError: The tokenizer is missing, damaged, or larger than the network's vocabulary;
-            an end is no token, or the chat template no text; a rule is impossible, or zoo lacks it.
+            an end is no token, or the chat template no text.
     """
     tokenizer = load_tokenizer(files)
     tokenizer.fit(config.vocabulary)
     starts = _special(files, "bos_token_id", config.vocabulary)
+    rules, refusal = Settings(), ""
+    try:
+        rules = published_rules(files, vocabulary=config.vocabulary)
+    except CheckpointError as error:
+        refusal = str(error)
     return PromptPreprocessor(
         tokenizer,
         starts[0] if starts else None,
         _special(files, "eos_token_id", config.vocabulary),
         load_chat_template(files),
-        published_rules(files, vocabulary=config.vocabulary),
+        rules,
+        refusal,
     )
 
 
