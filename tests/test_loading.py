@@ -13,6 +13,8 @@ from tests.checkpoints import load as load_folder
 from zoo.entry import Entry, Origin, Source
 from zoo.errors import CheckpointError, PluginError, UsageError, WeightMapError, ZooError
 from zoo.loading import load
+from zoo.nn import OneDnnLinear
+from zoo.nn.linear import _beside_guest_mkl
 
 
 def entry(
@@ -163,6 +165,26 @@ def test_loading_leaves_the_random_numbers_alone(save: Save) -> None:
     load_folder(folder)
 
     assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize(
+    "device",
+    ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)],
+)
+def test_networks_on_a_cpu_may_have_onednn_multiply(
+    save: Save, monkeypatch: pytest.MonkeyPatch, device: str
+) -> None:
+    folder, _ = save("BertModel")
+    texts = ["a man rides a horse", "a woman"]
+    expected = load_folder(folder).embed(texts)
+
+    everything = _beside_guest_mkl(bfloat16=False)._replace(large=1)
+    monkeypatch.setattr("zoo.nn.linear._policy", lambda: everything)
+    model = zoo.load(str(folder), device=device, dtype="float32")
+
+    kinds = {type(x) for x in model.network.modules() if isinstance(x, torch.nn.Linear)}
+    assert kinds == {OneDnnLinear if device == "cpu" else torch.nn.Linear}
+    torch.testing.assert_close(model.embed(texts), expected, rtol=0, atol=1e-5)
 
 
 def test_a_deleted_file_after_loading_harms_nothing(save: Save, tmp_path: Path) -> None:

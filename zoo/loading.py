@@ -66,6 +66,7 @@ def load(
 
     from zoo import hub, plugins, runtime
     from zoo.checkpoint import Files, open_tensors, published_configs
+    from zoo.nn import use_onednn
 
     place = runtime.resolve_device(device)
     if place.type == "cpu":
@@ -110,6 +111,8 @@ def load(
     _check_filled(architecture, network)
     network.to(place)  # tables that the network has made itself, and no file holds
     network.eval().requires_grad_(False)  # assign=True brings the flag of the meta tensors back
+    if place.type == "cpu":
+        use_onednn(network)
     if compile:
         network.compile(dynamic=True)
     return Loaded(

@@ -5,7 +5,7 @@ from zoo.nn.attention import Attention, KeysValues, attend
 from zoo.nn.cache import Cache, KVCache, LayerCache, place
 from zoo.nn.feed_forward import FeedForward, GatedFeedForward
 from zoo.nn.initialisation import NoInitialisation
-from zoo.nn.packed import PackedLinear, pack_linears, together
+from zoo.nn.linear import OneDnnLinear, PackedLinear, pack_linears, together, use_onednn
 from zoo.nn.patches import PatchEmbedding, patchify, resample_grid, unpatchify
 from zoo.nn.rotary import Rotary
 from zoo.nn.segments import Segments
@@ -22,6 +22,7 @@ __all__ = [
     "KeysValues",
     "LayerCache",
     "NoInitialisation",
+    "OneDnnLinear",
     "PackedLinear",
     "PatchEmbedding",
     "Rotary",
@@ -36,4 +37,5 @@ __all__ = [
     "resample_grid",
     "together",
     "unpatchify",
+    "use_onednn",
 ]

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.nn.cache import Cache
-from zoo.nn.packed import together
+from zoo.nn.linear import together
 from zoo.nn.rotary import Rotary
 from zoo.nn.segments import Segments
 

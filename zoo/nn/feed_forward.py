@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from zoo.nn.activation import activation
-from zoo.nn.packed import together
+from zoo.nn.linear import together
 
 
 class FeedForward(nn.Module):

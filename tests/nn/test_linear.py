@@ -1,20 +1,38 @@
-"""Packed weights: the same products, and never an old weight."""
+"""Linear layers of oneDNN: the same products, where they gain, and never an old weight."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from zoo.nn import PackedLinear, pack_linears, together
-from zoo.nn.packed import _gains
+from zoo.nn import OneDnnLinear, PackedLinear, pack_linears, together, use_onednn
+from zoo.nn.linear import _beside_guest_mkl, _beside_mkl, _made_by_intel, _onednn
 
-pytestmark = pytest.mark.skipif(not _gains(), reason="this CPU gains nothing by packing")
+pytestmark = pytest.mark.skipif(
+    not (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()),
+    reason="oneDNN has no quick bfloat16 on this CPU",
+)
 
-ROWS = [1, 3, 4, 16, 64, 256, 257]
+ROWS = [1, 2, 3, 4, 16, 64, 256, 257]
+
+POLICIES = {
+    "Intel": _beside_mkl(),
+    # Products of a test are small.
+    "another": _beside_guest_mkl(bfloat16=True)._replace(large=200 * 24 * 40, heavy=24 * 40),
+}
+
+
+@pytest.fixture(autouse=True, params=POLICIES)
+def processor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Either policy is right on any processor; they differ in speed."""
+    name: str = request.param
+    monkeypatch.setattr("zoo.nn.linear._policy", lambda: POLICIES[name])
+    return name
 
 
 def layer(dtype: torch.dtype = torch.float32, *, bias: bool = True) -> nn.Linear:
@@ -62,17 +80,123 @@ def test_any_shape_before_the_width_is_kept() -> None:
     torch.testing.assert_close(found, nn.functional.linear(x, linear.weight, linear.bias))
 
 
-def test_a_weight_is_packed_where_that_pays() -> None:
+def test_a_weight_is_packed_where_that_pays(processor: str) -> None:
     linear = layer()
 
     def packs(rows: int) -> bool:
         linear(torch.randn(rows, 24))
         return is_packed(linear)
 
+    few = 4 if processor == "Intel" else 2
     with torch.inference_mode():
-        assert [packs(rows) for rows in (1, 3, 257, 257)] == [False] * 4
+        assert [packs(rows) for rows in (1, 1, few - 1, 257, 257)] == [False] * 5
         # Once, as a short prompt is read, packing would take longer than it saves.
-        assert [packs(rows) for rows in (4, 256)] == [False, True]
+        assert [packs(rows) for rows in (few, 256)] == [False, True]
+
+
+def test_single_rows_pack_a_weight_stored_by_columns(processor: str) -> None:
+    linear = nn.Linear(24, 40)
+    linear.weight = nn.Parameter(torch.randn(24, 40).t())
+    pack_linears(linear)
+
+    with torch.inference_mode():
+        for _ in range(2):
+            linear(torch.randn(1, 24))
+
+    assert is_packed(linear) == (processor == "another")
+
+
+@pytest.fixture
+def onednn_makes(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """How many products oneDNN is asked for when a layer sees some rows a number of times."""
+    made: list[torch.Tensor] = []
+
+    def count(x: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+        made.append(x)
+        return _onednn(x, *rest)
+
+    monkeypatch.setattr("zoo.nn.linear._onednn", count)
+
+    def products(linear: nn.Linear, x: torch.Tensor, times: int = 1) -> int:
+        made.clear()
+        with torch.inference_mode():
+            for _ in range(times):
+                linear(x)
+        return len(made)
+
+    return products
+
+
+def test_large_products_are_made_by_onednn_where_mkl_is_slow(
+    processor: str, onednn_makes: Callable[..., int]
+) -> None:
+    linear = nn.Linear(24, 40)
+    use_onednn(linear)
+
+    assert onednn_makes(linear, torch.randn(200, 24)) == (processor == "another")
+    # Smaller ones would not earn what it takes to prepare them; other formats are its own anyway.
+    assert onednn_makes(linear, torch.randn(199, 24), 3) == 0
+    assert onednn_makes(linear.bfloat16(), torch.randn(200, 24).bfloat16()) == 0
+
+
+def test_a_heavy_weight_meets_single_rows_in_onednn_when_decoding(
+    processor: str, onednn_makes: Callable[..., int]
+) -> None:
+    heavy, light = nn.Linear(24, 40), nn.Linear(24, 39)
+    encoder = copy.deepcopy(heavy)
+    use_onednn(encoder)
+    pack_linears(heavy)
+    pack_linears(light)
+    x = torch.randn(1, 1, 24)
+
+    assert onednn_makes(heavy, x, 3) == 3 * (processor == "another")
+    assert onednn_makes(light, x, 3) == 0
+    assert onednn_makes(encoder, x, 3) == 0
+
+
+@pytest.mark.parametrize("rows", [1, 16, 300])
+def test_large_products_are_those_of_the_plain_layer(processor: str, rows: int) -> None:
+    linear = nn.Linear(24, 40)
+    x = torch.randn(2, rows, 24)
+    expected = linear(x).detach()
+
+    use_onednn(linear)
+
+    assert isinstance(linear, OneDnnLinear) == (processor == "another")
+    with torch.inference_mode():
+        torch.testing.assert_close(linear(x), expected)
+    linear(x).sum().backward()  # with gradients, too
+    assert linear.weight.grad is not None
+    torch.testing.assert_close(linear.weight.grad[0], x.sum((0, 1)), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("said", "intel"),
+    [
+        ("processor\t: 0\nvendor_id\t: GenuineIntel\n", True),
+        ("processor\t: 0\nvendor_id\t: AuthenticAMD\n", False),
+        ("processor\t: 0\n", True),  # nobody says
+        (None, True),
+    ],
+)
+def test_the_processor_tells_its_maker(
+    said: str | None, intel: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PROCESSOR_IDENTIFIER", raising=False)
+    told = tmp_path / "cpuinfo"
+    if said is not None:
+        told.write_text(said)
+
+    assert _made_by_intel(told) == intel
+
+
+def test_windows_tells_the_maker_in_a_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "AMD64 Family 25 Model 17 Stepping 1, AuthenticAMD"
+    monkeypatch.setenv("PROCESSOR_IDENTIFIER", name)
+
+    assert not _made_by_intel(tmp_path / "none")
 
 
 def test_a_bfloat16_weight_is_packed_at_once() -> None:
