@@ -114,6 +114,28 @@ def test_rows_that_share_keys_ask_one_token_at_a_time_if_causal() -> None:
     )
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("kv_heads", [4, 2])
+@pytest.mark.parametrize("masked", ["no", "by truth", "by numbers"])
+def test_a_single_query_of_few_bits_is_only_rounded_at_the_end(
+    dtype: torch.dtype, kv_heads: int, masked: str
+) -> None:
+    torch.manual_seed(0)
+    query = torch.randn(2, 4, 1, 8, dtype=dtype)
+    key, value = torch.randn(2, 2, kv_heads, 5, 8, dtype=dtype)
+    mask = None if masked == "no" else torch.tensor([[True, False, True, True, False]])
+    if masked == "by numbers":
+        mask = torch.randn(4, 1, 5, dtype=dtype)
+    exact = mask.double() if mask is not None and mask.is_floating_point() else mask
+
+    found = attend(query, key, value, mask=mask)
+
+    expected = attend(query.double(), key.double(), value.double(), mask=exact)
+    assert found.dtype == dtype
+    unit = torch.finfo(dtype).eps
+    torch.testing.assert_close(found.double(), expected, rtol=unit / 2 * 1.01, atol=1e-6)
+
+
 def test_self_attention_equals_torchs() -> None:
     torch.manual_seed(0)
     attention = Attention(width=24, heads=4)
