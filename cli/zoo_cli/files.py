@@ -343,15 +343,19 @@ def _matrix(results: Iterable[Any]) -> Any:  # noqa: ANN401 (numpy is imported l
 def _write_numpy(path: Path, inputs: Inputs, results: Iterable[Any], name: str) -> None:
     import numpy as np
 
-    with path.open("wb") as file:  # given a path, numpy would change it
-        np.save(file, _matrix(results))
+    matrix = _matrix(results)
+    with path.open("wb") as file:
+        # As `numpy.save` does, whose error on a full disk does not say what it is.
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(matrix))
+        file.write(matrix.data)
 
 
 def _write_safetensors(path: Path, inputs: Inputs, results: Iterable[Any], name: str) -> None:
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     names = as_json([row.fields for row in inputs.rows])
-    save_file({name: _matrix(results)}, path, metadata={"rows": names})
+    # Given a path, the library would raise an error of its own for a full disk.
+    path.write_bytes(save({name: _matrix(results)}, metadata={"rows": names}))
 
 
 _WRITERS: dict[str, Callable[[Path, Inputs, Iterable[Any], str], None]] = {

@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
@@ -261,6 +262,34 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
 
     assert output.read_text() == "as before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet", "npy", "safetensors"])
+def test_a_disk_that_becomes_full_is_told_in_each_format(suffix: str, tmp_path: Path) -> None:
+    import resource
+
+    rows = inputs(*({"text": "a", "n": n} for n in range(100)), path=tmp_path / "in.jsonl")
+    vectors = [[n + k / 7 for k in range(64)] for n in range(100)]
+    # No file may have more than 8 kB, which the system refuses as it does beyond a full disk.
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, before[1]))
+    try:
+        with pytest.raises(ZooError, match=rf"cannot write .*out\.{suffix}: .*File too large"):
+            write(tmp_path / f"out.{suffix}", rows, vectors, "embedding")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+def test_a_matrix_is_byte_for_byte_that_of_numpy(tmp_path: Path) -> None:
+    rows = inputs(*ROWS, path=tmp_path / "in.jsonl")
+    vectors = [[0.1, 0.2, 0.3], [1.0, 2.0, 3.0]]
+
+    write(tmp_path / "out.npy", rows, vectors, "embedding")
+
+    np.save(tmp_path / "expected.npy", np.array(vectors, dtype=np.float32))
+    assert (tmp_path / "out.npy").read_bytes() == (tmp_path / "expected.npy").read_bytes()
 
 
 def full_disk() -> Iterator[list[str]]:
