@@ -50,6 +50,25 @@ def test_columns_of_a_parquet_file_have_names_of_their_own() -> None:
         [*read_rows("a.parquet", file.getvalue()[:-20])]
 
 
+def test_what_only_parquet_can_hold_is_told_with_its_column() -> None:
+    pyarrow = pytest.importorskip("pyarrow", reason="reads parquet, of the extra parquet")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    fields = [pyarrow.array([1]), pyarrow.array([2])]
+    no_unicode = [None, pyarrow.py_buffer(b"\0\0\0\0\1\0\0\0"), pyarrow.py_buffer(b"\xff")]
+    columns = {
+        "year 146138": pyarrow.array([2**62], pyarrow.timestamp("us")),
+        "one name, two fields": pyarrow.StructArray.from_arrays(fields, ["a", "a"]),
+        "no such place": pyarrow.array([0], pyarrow.timestamp("us", "Atlantis")),
+        "no Unicode": pyarrow.Array.from_buffers(pyarrow.string(), 1, no_unicode),
+    }
+
+    for name, column in columns.items():
+        file = io.BytesIO()
+        parquet.write_table(pyarrow.table({"a": ["b"], name: column}), file)
+        with pytest.raises(InputError, match=f"a.parquet: column '{name}', .*: cannot be read: "):
+            [*read_rows("a.parquet", file.getvalue())]
+
+
 def test_a_text_is_read_whatever_it_is_called() -> None:
     assert [*read_texts("x.de", b"ein\n")] == [("x.de:1", {"text": "ein"})]
     assert [*read_texts("x.de.gz", gzip.compress(b"ein\n"))] == [("x.de.gz:1", {"text": "ein"})]

@@ -75,9 +75,9 @@ class Model(Loaded):
         from zoo.tasks.fill_mask import fill_mask
 
         results = fill_mask(
-            self, _listed(text), top_k=top_k, targets=targets, batch_tokens=batch_tokens
+            self, _texts(text), top_k=top_k, targets=targets, batch_tokens=batch_tokens
         )
-        return results[0] if isinstance(text, str) else results
+        return results if _are_several(text) else results[0]
 
     def embed(
         self,
@@ -98,7 +98,7 @@ class Model(Loaded):
         `zoo.tasks.feature_extraction`, `zoo.tasks.image_feature_extraction` and
         `zoo.tasks.two_towers`.
         """
-        alone = not isinstance(inputs, list)
+        alone = not _are_several(inputs)
         listed = _several(inputs)
         if self._sees_and_reads:
             from zoo.tasks import two_towers
@@ -126,7 +126,7 @@ class Model(Loaded):
         _only_for("pictures", batch_size=batch_size, on_error=on_error)
         vectors = embed(
             self,
-            _texts(listed),
+            _texts(inputs),
             pooling=pooling,
             normalize=normalize,
             prompt=prompt,
@@ -152,8 +152,8 @@ class Model(Loaded):
         """Embed each of the L tokens of a text: (L, C); see `zoo.tasks.feature_extraction`."""
         from zoo.tasks.feature_extraction import embed_tokens
 
-        results = embed_tokens(self, _listed(text), prompt=prompt, batch_tokens=batch_tokens)
-        return results[0] if isinstance(text, str) else results
+        results = embed_tokens(self, _texts(text), prompt=prompt, batch_tokens=batch_tokens)
+        return results if _are_several(text) else results[0]
 
     @overload
     def classify(
@@ -202,8 +202,8 @@ class Model(Loaded):
             from zoo.tasks.text_classification import classify
 
             _only_for("pictures", batch_size=batch_size, on_error=on_error)
-            results = classify(self, _texts(listed), top_k=top_k, batch_tokens=batch_tokens)
-        return results if isinstance(inputs, list) else results[0]
+            results = classify(self, _texts(inputs), top_k=top_k, batch_tokens=batch_tokens)
+        return results if _are_several(inputs) else results[0]
 
     @overload
     def zero_shot(
@@ -273,13 +273,13 @@ class Model(Loaded):
             _only_for("pictures", top_k=top_k, batch_size=batch_size, on_error=on_error)
             results = zero_shot(
                 self,
-                _texts(listed),
+                _texts(inputs),
                 cast("Sequence[str]", labels),
                 template=TEMPLATE if template is None else cast("str", template),
                 multi_label=bool(multi_label),
                 batch_tokens=batch_tokens,
             )
-        return results if isinstance(inputs, list) else results[0]
+        return results if _are_several(inputs) else results[0]
 
     def prepare_classes(
         self,
@@ -315,6 +315,8 @@ class Model(Loaded):
         """
         from zoo.tasks.picture_search import search
 
+        if isinstance(pictures, str | Path):
+            raise TypeError(f"pictures are a list of paths, not the path {str(pictures)!r}")
         return search(
             self,
             [Path(each) for each in pictures],
@@ -341,8 +343,8 @@ class Model(Loaded):
         """
         from zoo.tasks.text_generation import generate
 
-        results = generate(self, _listed(prompt), **options)
-        return results[0] if isinstance(prompt, str) else results
+        results = generate(self, _texts(prompt), **options)
+        return results if _are_several(prompt) else results[0]
 
     def stream(self, prompt: str, **options: Unpack[Options]) -> Streamed:
         """Continue a prompt piece by piece, as `generate` does.
@@ -354,7 +356,7 @@ class Model(Loaded):
         """
         from zoo.tasks.text_generation import stream
 
-        return stream(self, prompt, **options)
+        return stream(self, *_texts([prompt]), **options)
 
     @overload
     def chat(self, messages: Sequence[Message], **options: Unpack[Options]) -> Generation: ...
@@ -398,14 +400,14 @@ class Model(Loaded):
         """
         from zoo.tasks.text2text_generation import answer
 
-        results = answer(self, _listed(text), **options)
-        return results[0] if isinstance(text, str) else results
+        results = answer(self, _texts(text), **options)
+        return results if _are_several(text) else results[0]
 
     def stream_answer(self, text: str, **options: Unpack[SequenceOptions]) -> Streamed:
         """Answer a text piece by piece, as `answer` does without beams."""
         from zoo.tasks.text2text_generation import stream
 
-        return stream(self, text, **options)
+        return stream(self, *_texts([text]), **options)
 
     @overload
     def translate(
@@ -426,8 +428,8 @@ class Model(Loaded):
         """
         from zoo.tasks.translation import translate
 
-        results = translate(self, _listed(text), to=to, **options)
-        return results[0] if isinstance(text, str) else results
+        results = translate(self, _texts(text), to=to, **options)
+        return results if _are_several(text) else results[0]
 
     def stream_translation(
         self, text: str, *, to: str | None = None, **options: Unpack[SequenceOptions]
@@ -435,7 +437,7 @@ class Model(Loaded):
         """Translate a text piece by piece, as `translate` does without beams."""
         from zoo.tasks.translation import stream
 
-        return stream(self, text, to=to, **options)
+        return stream(self, *_texts([text]), to=to, **options)
 
     @overload
     def reconstruct(
@@ -474,7 +476,7 @@ class Model(Loaded):
         results = reconstruct(
             self, _several(picture), seed=seed, batch_size=batch_size, on_error=on_error
         )
-        return results if isinstance(picture, list) else results[0]
+        return results if _are_several(picture) else results[0]
 
     @overload
     def complete(
@@ -496,7 +498,7 @@ class Model(Loaded):
         from zoo.tasks.image_completion import complete
 
         results = complete(self, _several(picture), **options)
-        return results if isinstance(picture, list) else results[0]
+        return results if _are_several(picture) else results[0]
 
     @property
     def _sees_and_reads(self) -> bool:
@@ -552,24 +554,29 @@ def load(
     return Model(**vars(loaded))
 
 
-def _listed(text: str | list[str]) -> list[str]:
-    return [text] if isinstance(text, str) else text
+def _are_several(inputs: object) -> bool:
+    return isinstance(inputs, list | tuple)
 
 
 def _several(inputs: Picture | Sequence[Picture]) -> list[Picture]:
-    return [*inputs] if isinstance(inputs, list) else [cast("Picture", inputs)]
+    return [*inputs] if isinstance(inputs, list | tuple) else [cast("Picture", inputs)]
 
 
-def _texts(inputs: Sequence[Picture]) -> list[str]:
+def _texts(inputs: Picture | Sequence[Picture]) -> list[str]:
     """The inputs of a model that reads.
 
     Raises:
         InputError: One is no text.
     """
-    texts = [each for each in inputs if isinstance(each, str)]
-    if len(texts) < len(inputs):
-        raise InputError("this model reads texts, and got what is none")
-    return texts
+    texts = _several(inputs)
+    for number, text in enumerate(texts, start=1):
+        if not isinstance(text, str):
+            place = f", {number} of {len(texts)}" if _are_several(inputs) else ""
+            raise InputError(
+                f"this model reads texts, and got {type(text).__name__}{place}; expected a text or "
+                "a list of texts"
+            )
+    return cast("list[str]", texts)
 
 
 def _only_for(kind: str, **options: object) -> None:

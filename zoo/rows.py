@@ -137,8 +137,26 @@ def _parquet(name: str, data: bytes) -> Iterator[tuple[str, Fields]]:
         table = file.read()
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(f"{name}: no parquet: {str(error).partition(chr(10))[0]}") from error
-    for number, fields in enumerate(table.to_pylist(), 1):
-        yield f"{name}: row {number}", fields
+    columns = [_values(name, column, table[column]) for column in table.column_names]
+    for number, values in enumerate(zip(*columns, strict=True), 1):
+        yield f"{name}: row {number}", dict(zip(table.column_names, values, strict=True))
+
+
+def _values(name: str, column: str, values: Any) -> list[Any]:  # noqa: ANN401 (no types)
+    """A column's values; parquet has some that Python lacks: year 146138, two fields of one name.
+
+    Raises:
+        InputError: One is of that kind, or a text that is not UTF-8.
+    """
+    import pyarrow
+
+    try:
+        found: list[Any] = values.to_pylist()
+    except (pyarrow.ArrowException, ValueError, OverflowError, LookupError) as error:
+        raise InputError(
+            f"{name}: column {column!r}, {values.type}: cannot be read: {error}; leave it out"
+        ) from error
+    return found
 
 
 Reader = Callable[[str, bytes], Iterator[tuple[str, Fields]]]

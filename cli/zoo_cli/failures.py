@@ -7,6 +7,18 @@ import errno
 from zoo.errors import PluginError, UsageError, ZooError
 from zoo.plugins import COMMANDS, GROUP
 
+# What any look at a path, and any line that is written, may meet.
+_OF_THE_MACHINE = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENFILE,
+)
+
 
 def described(error: Exception) -> tuple[str, int]:
     """One line for an error that was not expected too, and its exit code."""
@@ -15,6 +27,9 @@ def described(error: Exception) -> tuple[str, int]:
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         # Any path that a user gives may be so, and `is_dir` and its like raise it.
         return f"{str(error.filename)!r:.60}: {error.strerror}", UsageError.exit_code
+    if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+        where = "" if error.filename is None else f"{str(error.filename)!r}: "
+        return f"{where}{error.strerror}", ZooError.exit_code
     reason = str(error).strip().partition("\n")[0]
     plugin = _plugin_that_raised(error)
     message = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,10 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from zoo.errors import InputError, UsageError, ZooError
 from zoo.rows import COLUMN, READERS, require_pyarrow
+from zoo_cli.output import as_json, as_text
 
 _PARQUET_ROWS = 8192  # rows of results in memory at a time, and in a row group
 
@@ -30,10 +30,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Inputs:
-    """All rows of one file, checked. ``origin`` tells this file from any other."""
+    """All rows of one file, checked. ``origin`` tells this file from any other.
+
+    ``schema`` is that of a parquet file: Python's values alone would not tell an int8, or a map.
+    """
 
     rows: Sequence[Row]
     origin: dict[str, str | int]
+    schema: Any = None  # pyarrow has no types
 
     @property
     def columns(self) -> list[str]:
@@ -49,7 +53,9 @@ def check_input(path: Path, column: str | None) -> None:
         PluginError: Its format needs a package that is not installed.
     """
     suffix = _suffix(path, READERS)
-    if not path.is_file():
+    if path.is_dir():
+        raise UsageError(f"{str(path)!r} is a folder; expected a file")
+    if not path.exists():  # or what gives bytes as a file does, such as a named pipe
         raise UsageError(f"there is no file {str(path)!r}")
     if suffix == ".txt" and column is not None:
         raise UsageError("--column: a .txt file has a text a line and no columns")
@@ -66,14 +72,23 @@ def check_output(path: Path, *, overwrite: bool) -> None:
     """
     if _suffix(path, _WRITERS) == ".parquet":
         require_pyarrow()
-    if not path.parent.is_dir():
-        raise UsageError(f"there is no folder {str(path.parent)!r}")
-    if not os.access(path.parent, os.W_OK):
-        raise UsageError(f"cannot write into the folder {str(path.parent)!r}")
+    check_folder(path.parent)
     if path.is_dir():
         raise UsageError(f"{str(path)!r} is a folder; expected a file")
     if path.exists() and not overwrite:
         raise UsageError(f"{str(path)!r} is there already; pass --overwrite to replace it")
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that nothing can be written into.
+
+    Raises:
+        UsageError: It is missing, or not to be written into.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {str(folder)!r}")
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"cannot write into the folder {str(folder)!r}")
 
 
 def check_columns(path: Path, inputs: Inputs) -> None:
@@ -83,7 +98,7 @@ def check_columns(path: Path, inputs: Inputs) -> None:
         InputError: Parquet cannot hold a column, such as one that mixes types.
     """
     if path.suffix.lower() == ".parquet":
-        _table(inputs)
+        _check_table(_table(inputs))
 
 
 def check_format(path: Path, field: str) -> None:
@@ -118,7 +133,7 @@ def read(path: Path, column: str | None = None) -> Inputs:
     ]
     if not rows:
         raise InputError(f"{path} has no rows")
-    return Inputs(rows, _origin(str(path), data))
+    return Inputs(rows, _origin(str(path), data), _schema(path, data))
 
 
 def read_lines(name: str, data: bytes) -> Inputs:
@@ -190,6 +205,16 @@ def _suffix(path: Path, known: Iterable[str]) -> str:
     return suffix
 
 
+def _schema(path: Path, data: bytes) -> Any:  # noqa: ANN401 (pyarrow has no types)
+    """The columns of a parquet file, without what other programs noted beside them."""
+    if path.suffix.lower() != ".parquet":
+        return None
+    import pyarrow
+    import pyarrow.parquet
+
+    return pyarrow.parquet.read_schema(pyarrow.BufferReader(data)).remove_metadata()
+
+
 def _origin(name: str, data: bytes) -> dict[str, str | int]:
     return {"file": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
@@ -220,7 +245,7 @@ def _write_json_lines(path: Path, inputs: Inputs, results: Iterable[Any], name: 
     with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
         for row, result in zip(inputs.rows, results, strict=True):
             fields = {**row.fields, name: result}
-            file.write(json.dumps(fields, ensure_ascii=False, default=str) + "\n")
+            file.write(as_json(fields) + "\n")
 
 
 def _write_csv(path: Path, inputs: Inputs, results: Iterable[Any], name: str) -> None:
@@ -228,16 +253,30 @@ def _write_csv(path: Path, inputs: Inputs, results: Iterable[Any], name: str) ->
 
     columns = inputs.columns
     with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
+        table = csv.writer(_Lines(file))
         table.writerow([*columns, name])
         for row, result in zip(inputs.rows, results, strict=True):
             table.writerow([_cell(row.fields.get(column)) for column in columns] + [_cell(result)])
 
 
+@dataclass(frozen=True)
+class _Lines:
+    """A file whose lines end in a line feed.
+
+    Told so itself, ``csv`` would leave a carriage return inside a cell without quotes, and every
+    reader would end the row there.
+    """
+
+    file: TextIO
+
+    def write(self, line: str) -> None:
+        self.file.write(line.removesuffix("\r\n") + "\n")
+
+
 def _cell(value: object) -> object:
     if isinstance(value, dict | list | bool):
-        return json.dumps(value, ensure_ascii=False, default=str)
-    return value
+        return as_json(value)
+    return as_text(value) if isinstance(value, bytes) else value
 
 
 def _write_parquet(path: Path, inputs: Inputs, results: Iterable[Any], name: str) -> None:
@@ -262,11 +301,24 @@ def _table(inputs: Inputs) -> Any:  # noqa: ANN401 (pyarrow has no types)
 
     columns = {name: [row.fields.get(name) for row in inputs.rows] for name in inputs.columns}
     try:
-        return pyarrow.table(columns)
+        return pyarrow.table(columns, schema=inputs.schema)
     except (pyarrow.ArrowException, OverflowError, UnicodeEncodeError) as error:
-        raise InputError(
-            f"the input has a column that parquet cannot hold: {error}; use .jsonl"
-        ) from error
+        raise _not_for_parquet(error) from error
+
+
+def _check_table(table: Any) -> None:  # noqa: ANN401 (pyarrow has no types)
+    """Find a column that only writing shows to be none of parquet's, such as an empty object."""
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        pyarrow.parquet.write_table(table.slice(0, 0), pyarrow.BufferOutputStream())
+    except pyarrow.ArrowException as error:
+        raise _not_for_parquet(error) from error
+
+
+def _not_for_parquet(error: Exception) -> InputError:
+    return InputError(f"the input has a column that parquet cannot hold: {error}; use .jsonl")
 
 
 def _single_precision(kind: Any) -> Any:  # noqa: ANN401 (pyarrow has no types)
@@ -291,15 +343,19 @@ def _matrix(results: Iterable[Any]) -> Any:  # noqa: ANN401 (numpy is imported l
 def _write_numpy(path: Path, inputs: Inputs, results: Iterable[Any], name: str) -> None:
     import numpy as np
 
-    with path.open("wb") as file:  # given a path, numpy would change it
-        np.save(file, _matrix(results))
+    matrix = _matrix(results)
+    with path.open("wb") as file:
+        # As `numpy.save` does, whose error on a full disk does not say what it is.
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(matrix))
+        file.write(matrix.data)
 
 
 def _write_safetensors(path: Path, inputs: Inputs, results: Iterable[Any], name: str) -> None:
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
-    names = json.dumps([row.fields for row in inputs.rows], ensure_ascii=False, default=str)
-    save_file({name: _matrix(results)}, path, metadata={"rows": names})
+    names = as_json([row.fields for row in inputs.rows])
+    # Given a path, the library would raise an error of its own for a full disk.
+    path.write_bytes(save({name: _matrix(results)}, metadata={"rows": names}))
 
 
 _WRITERS: dict[str, Callable[[Path, Inputs, Iterable[Any], str], None]] = {

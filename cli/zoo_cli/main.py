@@ -10,7 +10,7 @@ import io
 import os
 import sys
 import warnings
-from typing import Annotated, TextIO
+from typing import Annotated, Literal, TextIO
 
 import typer
 
@@ -80,6 +80,7 @@ def zoo(
 def main() -> None:
     """Run the command line and exit."""
     _set_up_warnings()
+    _open_closed_streams()
     # A terminal that cannot show a character gets its code instead of an exception.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -90,9 +91,33 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:  # the last line of defence
+        output.flush()  # says so and ends if standard output is what failed
         _fail(*described(error))
     finally:
         output.flush()
+
+
+def _open_closed_streams() -> None:
+    """Put something in the place of standard streams that are closed (``<&-``, ``>&-``).
+
+    Python has None there, and the next file that is opened would take the stream's number. Input
+    is then empty, output fails as it does in other programs, and notes go nowhere.
+    """
+    if sys.stdin is None:
+        sys.stdin = _on(0, "r")
+    if sys.stdout is None:
+        sys.stdout = _on(1, "w", os.O_RDONLY)
+    if sys.stderr is None:
+        sys.stderr = _on(2, "w", os.O_WRONLY)
+
+
+def _on(number: int, mode: Literal["r", "w"], flags: int = os.O_RDONLY) -> TextIO:
+    """A stream on the null device, under a number that is free."""
+    opened = os.open(os.devnull, flags)
+    if opened != number:
+        os.dup2(opened, number)
+        os.close(opened)
+    return open(number, mode, encoding="utf-8", closefd=False)
 
 
 def _fail(message: str, code: int) -> None:

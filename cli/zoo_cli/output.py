@@ -5,14 +5,17 @@ Tables are our own: a library for them would cost more to import than a listing 
 
 from __future__ import annotations
 
+import base64
 import json
+import math
 import os
 import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TextIO
 
 SCHEMA_VERSION = 1
 """Of all JSON that listings print; a change that breaks a reader raises it."""
@@ -37,21 +40,59 @@ def emit_json(key: str, value: object) -> None:
 
 
 def to_json(value: object, *, indent: int | None = None) -> str:
-    """As JSON; dates, and whatever else JSON lacks, as strings."""
+    """As JSON for standard output, without what a terminal would obey."""
     readable = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    text = json.dumps(value, ensure_ascii=not readable, indent=indent, default=str)
+    text = as_json(value, escaped=not readable, indent=indent)
     # JSON escapes some of what a terminal would obey; a checkpoint's labels may hold the rest.
     return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
+def as_json(value: object, *, escaped: bool = False, indent: int | None = None) -> str:
+    """As JSON. NaN and infinity, which it lacks, become null, and all else a text."""
+
+    def dumped(value: object, *, strict: bool) -> str:
+        return json.dumps(
+            value, ensure_ascii=escaped, indent=indent, default=as_text, allow_nan=not strict
+        )
+
+    try:
+        return dumped(value, strict=True)
+    except ValueError:  # Python would write NaN, which no other reader takes
+        return dumped(_finite(value), strict=False)
+
+
+def as_text(value: object) -> str:
+    """A value that JSON lacks: bytes in base64, all else as Python prints it."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return str(value)
+
+
+def _finite(value: object) -> object:
+    """The same with null in the place of numbers that are none."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return value
+
+
 def note(message: str, *, kind: str = "note") -> None:
-    """Write one line to standard error, above a progress bar if there is one."""
+    """Write one line to standard error, above a progress bar if there is one.
+
+    Where standard error takes none, the exit code alone has to tell.
+    """
     line = f"{kind}: {printable(message)}"
     tqdm = sys.modules.get("tqdm")
-    if tqdm is not None:
-        tqdm.tqdm.write(line, file=sys.stderr)
-    else:
-        sys.stderr.write(f"{line}\n")
+    try:
+        if tqdm is not None:
+            tqdm.tqdm.write(line, file=sys.stderr)
+        else:
+            sys.stderr.write(f"{line}\n")
+    except OSError:
+        _drop(sys.stderr)
 
 
 def flush() -> None:
@@ -66,12 +107,16 @@ def _standard_output() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # Python flushes once more when it ends, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop(sys.stdout)
         if isinstance(error, BrokenPipeError):
             sys.exit(141)  # 128 + SIGPIPE, as other programs end
         note(f"cannot write to standard output: {error.strerror}", kind="error")
         sys.exit(1)
+
+
+def _drop(stream: TextIO) -> None:
+    """Let a stream that fails go nowhere: Python flushes it when it ends, and would complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def emit_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, fit: bool = False) -> None:

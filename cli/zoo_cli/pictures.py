@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import HubError, InputError, UsageError
-from zoo_cli.files import Inputs, Row, read
+from zoo_cli.files import Inputs, Row, check_folder, read
 
 if TYPE_CHECKING:
     from zoo.model import Model
@@ -44,19 +45,21 @@ def find(
         allow_url: Whether URLs are fetched, into a folder that goes with the process.
 
     Raises:
-        UsageError: One is a URL that may not be fetched, or there is no picture.
+        UsageError: One is a URL that may not be fetched or has no name, or there is no picture.
         InputError: The file with paths is not of its format, or none of the pictures is there.
         HubError: A URL cannot be fetched.
     """
     if listed is not None and not listed.is_dir():
-        own = "text" if listed.suffix.lower() == ".txt" else COLUMN
+        # A .txt file has no columns to choose from.
+        own = None if listed.suffix.lower() == ".txt" else COLUMN
+        table = read(listed, column or own)
+        schema = table.schema
         rows = [
-            Row(row.place, path, row.fields)
-            for row in read(listed, column or own).rows
-            for path in _expanded(row.text)
+            Row(row.place, path, row.fields) for row in table.rows for path in _expanded(row.text)
         ]
     else:
         named = [str(listed)] if listed is not None else arguments
+        schema = None
         paths = [
             path
             for each in named
@@ -70,25 +73,28 @@ def find(
     urls = [row.text for row in rows if _is_url(row.text)]
     if urls and not allow_url:
         raise UsageError(f"{urls[0]!r} is a URL; pass --allow-url to fetch what it names")
-    if not urls and not any(Path(row.text).exists() for row in rows):
+    if not urls and not any(os.path.exists(row.text) for row in rows):  # noqa: PTH110
         others = f", nor any other of the {len(rows):,}" if len(rows) > 1 else ""
         raise InputError(f"no file {rows[0].text!r}{others}; expected a picture such as a .jpg")
     fetched = _fetch(urls)
     return Inputs(
         [Row(row.place, fetched.get(row.text, row.text), row.fields) for row in rows],
         {"pictures": len(rows), "sha256": _fingerprint([row.text for row in rows])},
+        schema,
     )
 
 
 def _expanded(name: str) -> Iterator[str]:
     """A file as it is; of a folder all pictures below it; of a pattern what it matches."""
-    path = Path(name)
-    if _is_url(name) or path.is_file():
+    if not name.strip():  # Path("") is the working directory
+        raise UsageError("a picture without a name; is a variable or a line empty?")
+    # Path's own methods raise where a folder may not be searched.
+    if _is_url(name) or os.path.isfile(name):  # noqa: PTH113
         yield name
-    elif path.is_dir():
+    elif os.path.isdir(name):  # noqa: PTH112
         yield from (
             str(each)
-            for each in sorted(path.rglob("*"))
+            for each in sorted(Path(name).rglob("*"))
             if each.suffix.lower() in _SUFFIXES and each.is_file()
         )
     elif any(sign in name for sign in "*?["):
@@ -158,13 +164,12 @@ def check_painting(
             "expected a folder that is there"
         )
     paths = [output]
+    check_folder(output if output.is_dir() else output.parent)
     if output.is_dir():
         paths = [output / f"{Path(row.fields[COLUMN]).stem}-painted.png" for row in inputs.rows]
         twice = [str(path) for path in paths if paths.count(path) > 1]
         if twice:
             raise UsageError(f"two pictures would both become {twice[0]!r}; rename one")
-    elif not output.parent.is_dir():
-        raise UsageError(f"there is no folder {str(output.parent)!r}")
     there = [str(path) for path in paths if path.exists()]
     if there and not overwrite:
         raise UsageError(f"{there[0]!r} is there already; pass --overwrite to replace it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -457,12 +458,18 @@ def _pictures(order: _Order) -> Inputs:
         raise UsageError("--column goes with --input FILE")
     if not names and path is None and not sys.stdin.isatty():
         names = ["-"]
-    lines = sys.stdin.read().splitlines() if "-" in names else []
+    lines = _paths(sys.stdin.buffer.read()) if "-" in names else []
     if (not names and path is None) or (names == ["-"] and not lines):
         raise UsageError("no picture: pass a file or a folder, by --input or on standard input")
     from zoo_cli.pictures import find
 
     return find(names, path, column, lines=lines, allow_url=order.allow_url)
+
+
+def _paths(data: bytes) -> list[str]:
+    """A path a line, of whatever bytes the system allows in one."""
+    text = os.fsdecode(data.removeprefix(b"\xef\xbb\xbf"))
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n") if text]
 
 
 def _listed(text: str) -> list[str]:

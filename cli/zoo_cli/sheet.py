@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import InputError, UsageError
-from zoo_cli.files import Row
+from zoo_cli.files import Row, check_folder
 from zoo_cli.pictures import COLUMN, save
 
 _CELL = 224  # pixels, the longer edge of a picture
@@ -26,8 +26,7 @@ def check_sheet(path: Path, *, overwrite: bool) -> None:
     """
     if path.suffix.lower() != ".png":
         raise UsageError(f"--contact-sheet {str(path)!r}: expected a file that ends in .png")
-    if not path.parent.is_dir():
-        raise UsageError(f"there is no folder {str(path.parent)!r}")
+    check_folder(path.parent)
     if path.exists() and not overwrite:
         raise UsageError(f"{str(path)!r} is there already; pass --overwrite to replace it")
 

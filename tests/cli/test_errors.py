@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import pty
 import shutil
@@ -159,6 +160,49 @@ def test_a_full_disk_behind_standard_output_is_one_line(zoo: Zoo) -> None:
 
     assert done.returncode == 1
     assert done.stderr == "error: cannot write to standard output: No space left on device\n"
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("list", "--json"), ("--help",), ("--version",)])
+def test_a_closed_standard_output_is_one_line(zoo: Zoo, arguments: tuple[str, ...]) -> None:
+    done = closed(zoo, ">&-", *arguments)
+
+    assert done.returncode == 1
+    assert done.stderr == "error: cannot write to standard output: Bad file descriptor\n"
+
+
+def test_closed_standard_input_is_empty(zoo: Zoo) -> None:
+    for model, message in (("tiny-bert", "no text: "), ("tiny-vit", "no picture: ")):
+        done = closed(zoo, "<&-", "run", model)
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"error: {message}")
+
+
+def test_where_nobody_reads_errors_the_exit_code_tells(zoo: Zoo) -> None:
+    assert closed(zoo, "2>&-", "show", "none").returncode == 2
+    assert closed(zoo, "2>/dev/full", "show", "none").returncode == 2
+    assert "tiny-bert" in closed(zoo, "2>&-", "list", "tiny").stdout
+
+
+def closed(zoo: Zoo, stream: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", f'exec "$@" {stream}', "-", sys.executable, "-m", "zoo_cli", *arguments],
+        env=zoo.environment,
+        cwd=zoo.folder,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_what_the_machine_refuses_is_no_defect() -> None:
+    denied = PermissionError(errno.EACCES, "Permission denied", "secret/a.txt")
+
+    assert described(denied) == ("'secret/a.txt': Permission denied", 1)
+    assert described(OSError(errno.ENOSPC, "No space left")) == ("No space left", 1)
+    assert "defect of zoo" in described(OSError(errno.EINVAL, "Invalid argument"))[0]
+
+
+def test_an_unknown_home_is_a_folder_that_is_not_there(zoo: Zoo) -> None:
+    assert zoo.fails(2, "run", "~nobody-here/x", "a") == "there is no folder '~nobody-here/x'"
 
 
 def test_interrupting_exits_with_130(zoo: Zoo, install: Callable[..., None]) -> None:

@@ -2,17 +2,29 @@ from __future__ import annotations
 
 import csv
 import json
+import math
+import os
+import threading
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
 
 from zoo.errors import InputError, UsageError, ZooError
-from zoo_cli.files import Inputs, check_columns, check_output, read, read_lines, write
+from zoo_cli.files import (
+    Inputs,
+    check_columns,
+    check_input,
+    check_output,
+    read,
+    read_lines,
+    write,
+)
 
 ROWS: list[dict[str, Any]] = [
     {"id": "7", "text": "a dog, or 两只狗"},
@@ -149,6 +161,72 @@ def test_parquet_keeps_types_and_gives_vectors_as_float32(tmp_path: Path) -> Non
     assert '"day": "2026-01-02", "n": 5' in (tmp_path / "out.jsonl").read_text()
 
 
+def test_parquet_comes_back_with_its_own_types(tmp_path: Path) -> None:
+    source = tmp_path / "in.parquet"
+    columns = {
+        "text": pyarrow.array(["a"], pyarrow.large_string()),
+        "small": pyarrow.array([5], pyarrow.int8()),
+        "large": pyarrow.array([2**64 - 1], pyarrow.uint64()),
+        "when": pyarrow.array([1_577_836_800_000_000_001], pyarrow.timestamp("ns")),
+        "map": pyarrow.array([[("a", 1)]], pyarrow.map_(pyarrow.string(), pyarrow.int64())),
+        "empty": pyarrow.array([[]], pyarrow.list_(pyarrow.int64())),
+    }
+    table = pyarrow.table(columns)
+    pyarrow.parquet.write_table(table, source)
+    before = pyarrow.parquet.read_table(source)
+
+    check_columns(tmp_path / "out.parquet", read(source))
+    write(tmp_path / "out.parquet", read(source), [[0.5]], "embedding")
+
+    assert pyarrow.parquet.read_table(tmp_path / "out.parquet").drop_columns("embedding") == before
+
+
+def test_what_json_lacks_stays_readable_for_others(tmp_path: Path) -> None:
+    source = tmp_path / "in.parquet"
+    table = {"text": ["a"], "bytes": [b"\xff\0"], "nan": [math.nan], "far": [[1.0, math.inf]]}
+    pyarrow.parquet.write_table(pyarrow.table(table), source)
+
+    for suffix in ("jsonl", "csv"):
+        write(tmp_path / f"out.{suffix}", read(source), [[0.5]], "embedding")
+
+    def refuse(constant: str) -> None:
+        pytest.fail(f"{constant} is no JSON")
+
+    line = (tmp_path / "out.jsonl").read_text()
+    assert json.loads(line, parse_constant=refuse) == {
+        "text": "a",
+        "bytes": "/wA=",
+        "nan": None,
+        "far": [1.0, None],
+        "embedding": [0.5],
+    }
+    (row,) = csv.DictReader((tmp_path / "out.csv").read_text().splitlines())
+    assert (row["bytes"], row["far"]) == ("/wA=", "[1.0, null]")
+
+
+def test_a_carriage_return_in_a_cell_ends_no_row(tmp_path: Path) -> None:
+    rows = inputs({"text": "one\rtwo", "other": "\r\n"}, path=tmp_path / "in.jsonl")
+
+    write(tmp_path / "out.csv", rows, [[1.0]], "embedding")
+
+    (found,) = read(tmp_path / "out.csv").rows
+    assert found.fields == {"text": "one\rtwo", "other": "\r\n", "embedding": "[1.0]"}
+
+
+def test_what_gives_bytes_as_a_file_does_is_one(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.txt"
+    os.mkfifo(pipe)
+    folder = tmp_path / "folder.txt"
+    folder.mkdir()
+    writer = threading.Thread(target=pipe.write_text, args=("one\n",))
+    writer.start()
+
+    assert [row.text for row in read(pipe).rows] == ["one"]
+    writer.join()
+    with pytest.raises(UsageError, match=r"is a folder; expected a file"):
+        check_input(folder, None)
+
+
 def test_a_column_of_two_types_is_refused_by_parquet(tmp_path: Path) -> None:
     rows = inputs({"text": "a", "n": 1}, {"text": "b", "n": "one"}, path=tmp_path / "in.jsonl")
 
@@ -157,7 +235,7 @@ def test_a_column_of_two_types_is_refused_by_parquet(tmp_path: Path) -> None:
     check_columns(tmp_path / "out.jsonl", rows)
 
 
-@pytest.mark.parametrize("value", [10**30, "half an emoji: \ud83d"], ids=ascii)
+@pytest.mark.parametrize("value", [10**30, "half an emoji: \ud83d", {}], ids=ascii)
 def test_what_parquet_cannot_hold_is_told(value: object, tmp_path: Path) -> None:
     rows = inputs({"text": "a", "other": value}, path=tmp_path / "in.jsonl")
 
@@ -184,6 +262,34 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
 
     assert output.read_text() == "as before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet", "npy", "safetensors"])
+def test_a_disk_that_becomes_full_is_told_in_each_format(suffix: str, tmp_path: Path) -> None:
+    import resource
+
+    rows = inputs(*({"text": "a", "n": n} for n in range(100)), path=tmp_path / "in.jsonl")
+    vectors = [[n + k / 7 for k in range(64)] for n in range(100)]
+    # No file may have more than 8 kB, which the system refuses as it does beyond a full disk.
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, before[1]))
+    try:
+        with pytest.raises(ZooError, match=rf"cannot write .*out\.{suffix}: .*File too large"):
+            write(tmp_path / f"out.{suffix}", rows, vectors, "embedding")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+def test_a_matrix_is_byte_for_byte_that_of_numpy(tmp_path: Path) -> None:
+    rows = inputs(*ROWS, path=tmp_path / "in.jsonl")
+    vectors = [[0.1, 0.2, 0.3], [1.0, 2.0, 3.0]]
+
+    write(tmp_path / "out.npy", rows, vectors, "embedding")
+
+    np.save(tmp_path / "expected.npy", np.array(vectors, dtype=np.float32))
+    assert (tmp_path / "out.npy").read_bytes() == (tmp_path / "expected.npy").read_bytes()
 
 
 def full_disk() -> Iterator[list[str]]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -76,6 +79,32 @@ def test_folders_patterns_lists_and_standard_input_name_pictures(
     table.write_text(f"picture,year\n{photos / 'a.png'},1999\n")
     (row,) = rows(zoo.works("run", model, "--json", "--input", str(table)))
     assert row["year"] == "1999"
+    table.with_suffix(".txt").write_text(f"{photos / 'a.png'}\n")
+    (row,) = rows(zoo.works("run", model, "--json", "--input", str(table.with_suffix(".txt"))))
+    assert row["text"] == str(photos / "a.png")
+
+
+def test_paths_on_standard_input_may_have_any_bytes(
+    zoo: Zoo, model: str, photos: Path, tmp_path: Path
+) -> None:
+    (photos / "a.png").rename(os.fsdecode(bytes(tmp_path) + b"/caf\xe9 \xe4\xb8\xad.png"))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "zoo_cli", "run", model, "--top-k", "1"],
+        env={**zoo.environment, "PYTHONIOENCODING": "ascii:strict"},
+        cwd=tmp_path,
+        input=b"\xef\xbb\xbfcaf\xe9 \xe4\xb8\xad.png\r\nphotos/b.jpg\n",
+        capture_output=True,
+    )
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.count(b"\n") == 4
+
+
+def test_an_empty_name_is_not_the_working_directory(zoo: Zoo, model: str, photos: Path) -> None:
+    for arguments, stdin in ((("",), ""), ((), "photos/a.png\n\nphotos/b.jpg\n")):
+        error = zoo.fails(2, "run", model, *arguments, stdin=stdin)
+        assert error == "a picture without a name; is a variable or a line empty?"
 
 
 def test_results_go_to_files(zoo: Zoo, model: str, photos: Path, tmp_path: Path) -> None:

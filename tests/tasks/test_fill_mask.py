@@ -101,6 +101,8 @@ def test_a_request_for_no_answer_is_an_error(save: Save) -> None:
 
     with pytest.raises(UsageError, match=r"^targets are empty; expected one or more words"):
         model.fill_mask("A [MASK].", targets=[])
+    with pytest.raises(InputError, match=r"^target '\\ud83d' is no Unicode: character 1 is"):
+        model.fill_mask("A [MASK].", targets=["\ud83d"])
     with pytest.raises(TypeError, match=r"^targets are a list of words, not the text 'man'$"):
         model.fill_mask("A [MASK].", targets="man")
     with pytest.raises(UsageError, match=r"^top_k is -1; expected 1 or more$"):

@@ -168,5 +168,13 @@ def test_a_model_that_reads_takes_no_pictures(save: Any) -> None:  # noqa: ANN40
     reader = load(save("BertModel")[0])
     with pytest.raises(InputError, match="reads texts"):
         reader.embed([Image.new("RGB", (4, 4))])
+    wrongs: tuple[Any, ...] = (None, 5, (each for each in "ab"), ["a dog", None], [["a dog"]])
+    for wrong in wrongs:
+        with pytest.raises(InputError, match=r"reads texts, and got .*; expected a text or a list"):
+            reader.embed(wrong)
+        with pytest.raises(InputError, match="reads texts, and got"):
+            reader.embed_tokens(wrong)
+    pair: Any = ("a dog", "a cat")
+    assert reader.embed(pair).shape[0] == 2  # a tuple is a list
     with pytest.raises(UsageError, match="batch_size: only for pictures"):
         reader.embed("a dog", batch_size=4)

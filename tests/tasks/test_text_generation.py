@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -177,6 +178,18 @@ def test_a_prompt_too_long_is_refused_not_cut(model: zoo.Model) -> None:
 def test_only_a_single_text_streams(model: zoo.Model, options: Options) -> None:
     with pytest.raises(UsageError, match="only a single text can be streamed"):
         model.stream("To be", **options)
+
+
+@pytest.mark.parametrize("name", ["stop", "bad_words"])
+def test_texts_of_an_option_are_told_from_one(model: zoo.Model, name: str) -> None:
+    for words in ("one string", [""], {"a": 1}):
+        options = cast("Options", {name: words})
+        with pytest.raises(UsageError, match=f"^{name} is .*; expected a list of strings, none"):
+            model.generate("To be", **options)
+    for no_texts in (["\ud83d"], ["a", 5]):
+        options = cast("Options", {name: no_texts})
+        with pytest.raises(InputError, match=f"^{name} .* is no "):
+            model.generate("To be", **options)
 
 
 @pytest.mark.parametrize("stop", ["one string", [""]])

@@ -416,7 +416,7 @@ def _local(entry: Entry) -> Checkpoint:
 def _local_folder(entry: Entry) -> Path:
     if entry.source.scheme == "bundled":
         return _bundled_folder(entry)
-    folder = Path(entry.source.location).expanduser()
+    folder = Path(entry.source.location)
     if not folder.exists():
         raise UsageError(f"there is no folder {str(folder)!r}")
     if not folder.is_dir():

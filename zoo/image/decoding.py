@@ -41,6 +41,10 @@ def decode(picture: Picture, *, name: str | None = None) -> Image.Image:
         name = name or str(picture)
         picture = _read(Path(picture), name)
     name = name or "the picture"
+    if not isinstance(picture, bytes | Image.Image):
+        raise InputError(
+            f"{name} is {type(picture).__name__}; expected a path, bytes or an image of Pillow's"
+        )
     try:
         image = Image.open(BytesIO(picture)) if isinstance(picture, bytes) else picture
         image.load()

@@ -33,6 +33,8 @@ def resolve(text: str, registry: Registry | None = None) -> Entry:
         UsageError: A scheme that cannot be named directly, or not of its form.
         RegistryError: As `load_registry`.
     """
+    if not isinstance(text, str):
+        raise TypeError(f"expected a model's name or a folder as a str, not {text!r}")
     if text in (".", "..") or text.startswith(("./", "../", "/", "~")):
         folder = Path(os.path.expanduser(text))  # noqa: PTH111 (an unknown ~user stays as it is)
         return Entry(text, architecture="", source=Source("folder", str(folder)))

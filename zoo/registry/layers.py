@@ -139,7 +139,7 @@ def _user_layers(extra: Sequence[Path]) -> Iterator[Layer]:
     for path in filter(None, os.environ.get("ZOO_REGISTRY", "").split(os.pathsep)):
         named = os.path.expanduser(path)  # noqa: PTH111 (an unknown ~user stays as it is)
         layers.append(Layer("environment", Path(named)))
-    layers += [Layer("option", path) for path in extra]
+    layers += [Layer("option", Path(path)) for path in extra]
 
     seen = {os.path.realpath(packaged_path())}
     for layer in layers:

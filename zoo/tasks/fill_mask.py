@@ -16,7 +16,7 @@ from zoo.runtime import check_numbers
 from zoo.tasks import require
 from zoo.tasks.encoding import check_top_k, encode, shortened
 from zoo.text import TokenBatch, Tokenizer
-from zoo.text.preprocessor import text_preprocessor
+from zoo.text.preprocessor import check_unicode, text_preprocessor
 
 TASK = "fill-mask"
 
@@ -73,6 +73,8 @@ def fill_mask(
     """
     if isinstance(targets, str):
         raise TypeError(f"targets are a list of words, not the text {targets!r}")
+    if not isinstance(targets, Sequence | None):
+        raise TypeError(f"targets are a list of words, not {type(targets).__name__}")
     check_top_k(top_k)
     if targets is not None and not targets:
         raise UsageError("targets are empty; expected one or more words, or None for all")
@@ -139,6 +141,7 @@ def _target_ids(tokenizer: Tokenizer, targets: Sequence[str]) -> list[int]:
     """
     ids: dict[int, None] = {}
     for target in targets:
+        check_unicode(target, f"target {target!r}")
         pieces = tokenizer.word_ids(target)
         if not pieces:
             raise InputError(f"target {target!r} is empty; expected a word")

@@ -31,6 +31,8 @@ def check_labels(labels: Sequence[str]) -> None:
     """
     if isinstance(labels, str):
         raise TypeError(f"labels are a list of texts, not the text {labels!r}")
+    if not isinstance(labels, Sequence):
+        raise TypeError(f"labels are a list of texts, not {type(labels).__name__}")
     check_texts(labels, "label")
     if not labels:
         raise UsageError("expected one or more different labels, got none")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 from zoo.errors import CheckpointError, TaskError, UsageError, ZooWarning
 from zoo.generation import CausalDecoder, Finish, Generated, Settings, Step
@@ -18,6 +18,7 @@ from zoo.nn import pack_linears
 from zoo.tasks import require
 from zoo.tasks.streaming import Streamed
 from zoo.text import Message, PromptPreprocessor, TextStream
+from zoo.text.preprocessor import check_unicode
 from zoo.text.stream import stopper
 
 TASK = "text-generation"
@@ -128,7 +129,7 @@ def _continue(
 ) -> list[Generation]:
     """Continue each prompt from its tokens."""
     decoder, preprocessor = _parts(loaded)
-    stops = _stops(options)
+    stops = _words("stop", options)
     settings = _settings(preprocessor, options)
     rows = generate_tokens(
         decoder,
@@ -169,7 +170,7 @@ def _stream(loaded: Loaded, tokens: Sequence[int], options: Options) -> Streamed
     if options.get("num_beams", 1) != 1 or options.get("sequences", 1) != 1:
         raise UsageError("only a single text can be streamed: without num_beams and sequences")
     decoder, preprocessor = _parts(loaded)
-    stops = _stops(options)
+    stops = _words("stop", options)
     settings = _settings(preprocessor, options)
     text = TextStream(preprocessor.tokenizer, tokens, stops)
     stop = stopper(preprocessor.tokenizer, stops)
@@ -228,11 +229,19 @@ def _parts(loaded: Loaded) -> tuple[CausalDecoder[Any], PromptPreprocessor]:
     return CausalDecoder(network, loaded.device), preprocessor
 
 
-def _stops(options: Options) -> Sequence[str]:
-    stops = options.get("stop", ())
-    if isinstance(stops, str) or not all(stops):
-        raise UsageError(f"stop is {stops!r}; expected a list of strings, none of them empty")
-    return stops
+def _words(name: Literal["stop", "bad_words"], options: Options) -> Sequence[str]:
+    """The texts of an option.
+
+    Raises:
+        UsageError: It is one text, whose letters would be taken for texts, or one is empty.
+        InputError: One is no Unicode.
+    """
+    words = options.get(name, ())
+    if not isinstance(words, list | tuple) or not all(words):
+        raise UsageError(f"{name} is {words!r}; expected a list of strings, none of them empty")
+    for word in words:
+        check_unicode(word, f"{name} {word!r}")
+    return words
 
 
 def _settings(preprocessor: PromptPreprocessor, options: Options) -> Settings:
@@ -243,7 +252,7 @@ def _settings(preprocessor: PromptPreprocessor, options: Options) -> Settings:
         name: value for name, value in options.items() if name not in ("stop", "bad_words", "slots")
     }
     backend = preprocessor.tokenizer.backend
-    words = [form for word in options.get("bad_words", ()) for form in (word, f" {word}")]
+    words = [form for word in _words("bad_words", options) for form in (word, f" {word}")]
     encodings = backend.encode_batch(words, add_special_tokens=False)
     if words:
         plain["bad_words"] = tuple(dict.fromkeys(tuple(encoding.ids) for encoding in encodings))

@@ -76,21 +76,24 @@ def check_texts(texts: Sequence[str], kind: str = "text") -> None:
     """Refuse texts without a word, and those that no file in UTF-8 could hold.
 
     Raises:
-        InputError: A text is empty, or has half of a surrogate pair; the message says which.
+        InputError: A text is empty, has half of a surrogate pair, or is none; the message says
+            which.
     """
     for number, text in enumerate(texts, start=1):
         which = f"{kind} {number} of {len(texts)}" if len(texts) > 1 else f"the {kind}"
+        check_unicode(text, which)
         if not text.strip():
             raise InputError(f"{which} is empty; expected at least one word")
-        check_unicode(text, which)
 
 
 def check_unicode(text: str, which: str) -> None:
     """Refuse a text that no file in UTF-8 could hold.
 
     Raises:
-        InputError: It has half of a surrogate pair.
+        InputError: It has half of a surrogate pair, or is no text at all.
     """
+    if not isinstance(text, str):
+        raise InputError(f"{which} is no text but {text!r:.40}")
     try:
         text.encode()
     except UnicodeEncodeError as error:
