@@ -57,6 +57,27 @@ def is_packed(linear: nn.Linear) -> bool:
     return linear._joint is not None and linear._joint._packed is not None
 
 
+@pytest.fixture
+def onednn_makes(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """How many products oneDNN is asked for when a layer sees some rows a number of times."""
+    made: list[torch.Tensor] = []
+
+    def count(x: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+        made.append(x)
+        return _onednn(x, *rest)
+
+    monkeypatch.setattr("zoo.nn.linear._onednn", count)
+
+    def products(linear: nn.Linear, x: torch.Tensor, times: int = 1) -> int:
+        made.clear()
+        with torch.inference_mode():
+            for _ in range(times):
+                linear(x)
+        return len(made)
+
+    return products
+
+
 @pytest.mark.parametrize("rows", ROWS)
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -94,6 +115,15 @@ def test_a_weight_is_packed_where_that_pays(processor: str) -> None:
         assert [packs(rows) for rows in (few, 256)] == [False, True]
 
 
+def test_what_was_computed_before_decides_nothing(onednn_makes: Callable[..., int]) -> None:
+    linear, x = layer(), torch.randn(16, 24)
+
+    first, second = onednn_makes(linear, x), onednn_makes(linear, x)
+    pack_linears(linear)
+
+    assert [first, second, onednn_makes(linear, x), onednn_makes(linear, x)] == [0, 1, 0, 1]
+
+
 def test_single_rows_pack_a_weight_stored_by_columns(processor: str) -> None:
     linear = nn.Linear(24, 40)
     linear.weight = nn.Parameter(torch.randn(24, 40).t())
@@ -104,27 +134,6 @@ def test_single_rows_pack_a_weight_stored_by_columns(processor: str) -> None:
             linear(torch.randn(1, 24))
 
     assert is_packed(linear) == (processor == "another")
-
-
-@pytest.fixture
-def onednn_makes(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    """How many products oneDNN is asked for when a layer sees some rows a number of times."""
-    made: list[torch.Tensor] = []
-
-    def count(x: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
-        made.append(x)
-        return _onednn(x, *rest)
-
-    monkeypatch.setattr("zoo.nn.linear._onednn", count)
-
-    def products(linear: nn.Linear, x: torch.Tensor, times: int = 1) -> int:
-        made.clear()
-        with torch.inference_mode():
-            for _ in range(times):
-                linear(x)
-        return len(made)
-
-    return products
 
 
 def test_large_products_are_made_by_onednn_where_mkl_is_slow(

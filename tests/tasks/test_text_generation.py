@@ -125,6 +125,15 @@ def test_one_prompt_gives_one_result_and_it_becomes_json(model: zoo.Model) -> No
     assert only.logprobs[0].alternatives[0] == (only.logprobs[0].token, only.logprobs[0].logprob)
 
 
+def test_a_call_gives_the_same_to_the_last_digit_whatever_came_before() -> None:
+    model = zoo.load("tiny-gpt", device="cpu")  # wide enough for the order of sums to show
+    prompts = ["To be", "ROMEO:", "My lord, the king", "O"] * 4
+
+    first, second = (model.generate(prompts, max_new_tokens=20, logprobs=0) for _ in range(2))
+
+    assert first == second
+
+
 def test_beams_give_several_texts_best_first(model: zoo.Model) -> None:
     result = model.generate("To be", max_new_tokens=6, num_beams=4, sequences=3)
 

@@ -204,22 +204,22 @@ def together(x: Tensor, *layers: nn.Linear) -> Sequence[Tensor]:
 
 def use_onednn(network: nn.Module) -> None:
     """Have oneDNN make the large products of a network's linear layers, on a CPU that gains."""
-    _turn(network, OneDnnLinear, _policy().large < float("inf"))
+    for module in network.modules() if _policy().large < float("inf") else ():
+        if type(module) is nn.Linear:
+            module.__class__ = OneDnnLinear
 
 
 def pack_linears(network: nn.Module) -> None:
     """Make the linear layers of a network ready for products of few rows, on a CPU that gains.
 
-    Nothing is packed yet: each layer does that when it meets such products.
+    Nothing is packed yet: each layer does that when it meets such products. It counts them anew
+    from each call of this on, so that no result depends on what was computed before.
     """
-    _turn(network, PackedLinear, bool(_policy().packed))
-
-
-def _turn(network: nn.Module, kind: type[OneDnnLinear], gains: bool) -> None:
-    """Make each linear layer that does just what one does one of a kind, if that gains."""
-    for module in network.modules() if gains else ():
+    for module in network.modules() if _policy().packed else ():
         if type(module) in (nn.Linear, OneDnnLinear):
-            module.__class__ = kind
+            module.__class__ = PackedLinear
+        if type(module) is PackedLinear:
+            module._products = 0
 
 
 def _takes(x: Tensor, weight: Tensor) -> bool:
