@@ -18,6 +18,28 @@ def tokenizer() -> Tokenizer:
     return Tokenizer(inner, mask_token=None, source="test")
 
 
+@pytest.fixture(scope="module")
+def fallback() -> Tokenizer:
+    """Llama's kind: words, and bytes for what is none; a text's first space is left out."""
+    tokens = ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁the", "▁", "the"]
+    numbers = {token: number for number, token in enumerate(tokens)}
+    inner = tokenizers.Tokenizer(
+        tokenizers.models.BPE(
+            numbers, [], unk_token="<unk>", byte_fallback=True, ignore_merges=True
+        )
+    )
+    inner.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace(prepend_scheme="never")
+    inner.decoder = tokenizers.decoders.Sequence(
+        [
+            tokenizers.decoders.Replace("▁", " "),
+            tokenizers.decoders.ByteFallback(),
+            tokenizers.decoders.Fuse(),
+            tokenizers.decoders.Strip(" ", 1, 0),
+        ]
+    )
+    return Tokenizer(inner, mask_token=None, source="test")
+
+
 def pieces(tokenizer: Tokenizer, text: str, *stops: str, before: str = "") -> list[str]:
     context, tokens = (tokenizer.backend.encode(each).ids for each in (before, text))
     stream = TextStream(tokenizer, context, stops)
@@ -37,6 +59,25 @@ def test_the_pieces_together_are_the_text(tokenizer: Tokenizer, text: str, befor
 
 def test_a_character_comes_whole_with_its_last_byte(tokenizer: Tokenizer) -> None:
     assert pieces(tokenizer, "é🙂") == ["", "é", "", "", "", "🙂", ""]
+
+
+@pytest.mark.parametrize("before", ["天地玄", "the 🙂é🙃", "the"])
+def test_characters_of_any_length_follow_each_other_as_bytes(
+    fallback: Tokenizer, before: str
+) -> None:
+    # One byte too few makes all of a run unreadable, so none may begin inside a character.
+    found = pieces(fallback, "é天地玄黄🙂 the 🙂é🙃é", before=before)
+
+    assert "".join(found) == "é天地玄黄🙂 the 🙂é🙃é"
+    assert not any("\ufffd" in piece for piece in found)
+
+
+def test_half_a_character_after_others_at_the_end_is_marked(fallback: Tokenizer) -> None:
+    stream = TextStream(fallback)
+
+    shown = [stream.push(token) for token in fallback.backend.encode("天地").ids[:-1]]
+
+    assert [*shown, stream.finish()] == ["", "", "天", "", "", "\ufffd\ufffd"]
 
 
 def test_half_a_character_at_the_end_is_marked(tokenizer: Tokenizer) -> None:
@@ -76,3 +117,22 @@ def test_a_stop_is_seen_with_its_last_token_across_token_borders(tokenizer: Toke
 
     assert [stop(tokens[:n]) for n in range(5, 9)] == [False, False, True, True]
     assert stopper(tokenizer, []) is None
+
+
+def test_a_stop_is_seen_after_many_bytes(fallback: Tokenizer) -> None:
+    stop = stopper(fallback, ["黄"])
+    assert stop is not None
+    tokens = fallback.backend.encode("天地玄黄").ids  # 黄 and 8 tokens before it begin inside 天
+
+    assert [stop(tokens[:n]) for n in (11, 12)] == [False, True]
+
+
+def test_a_stop_that_begins_with_the_first_token_s_space_is_seen(fallback: Tokenizer) -> None:
+    stop = stopper(fallback, [" the"])
+    assert stop is not None
+    numbers = fallback.backend.get_vocab()
+    space, plain = numbers["▁the"], numbers["the"]
+
+    assert stop([space])
+    assert not stop([plain])
+    assert not stop([plain, plain])

@@ -10,8 +10,9 @@ from zoo.text.tokenizer import Tokenizer
 # What the bytes of an unfinished character decode to.
 _UNFINISHED = "\N{REPLACEMENT CHARACTER}"
 
-# Tokens before the new ones that may change how these are written (a space, half a character).
-_CONTEXT = 8
+# Tokens before the new ones that may change how these are written: a space is left out at the
+# beginning of a text. And the most tokens that a character begins before its last one.
+_CONTEXT, _BEGUN = 8, 3
 
 
 class Decodes(Protocol):
@@ -38,10 +39,9 @@ class TextStream:
     ) -> None:
         self._decode = tokenizer.decode
         self._stops = stops
-        self._tokens = list(context[-_CONTEXT:])
-        self._written = len(self._tokens)  # tokens whose text is out
         self._held = ""
         self.stopped = False
+        self._look_back(context)
 
     def push(self, token: int) -> str:
         """Add a token; return the text that is certain by now, often none."""
@@ -57,14 +57,21 @@ class TextStream:
         held, self._held = self._held, ""
         return text + held
 
+    def _look_back(self, tokens: Sequence[int]) -> None:
+        """Let the next text be what further tokens add to the text of these."""
+        self._tokens, self._before = _last(self._decode, tokens, _CONTEXT)
+        self._written = len(self._tokens)  # tokens whose text is out
+
     def _new_text(self) -> str:
-        before = self._decode(self._tokens[: self._written])
-        return self._decode(self._tokens)[len(before) :]
+        text = self._decode(self._tokens)
+        if text.startswith(self._before):
+            return text[len(self._before) :]
+        # A half character makes all bytes before it unreadable, where bytes are tokens of their own
+        # beside those of words (Llama's).
+        return self._decode(self._tokens[self._written :])
 
     def _emit(self, text: str) -> str:
-        # The next text is told by what it adds to the last one.
-        self._tokens = self._tokens[-_CONTEXT:]
-        self._written = len(self._tokens)
+        self._look_back(self._tokens)
         if self.stopped:
             return ""
         text = self._held + text
@@ -85,10 +92,28 @@ def stopper(tokenizer: Tokenizer, stops: Sequence[str]) -> Callable[[Sequence[in
     reach = max(len(stop.encode()) for stop in stops) + _CONTEXT
 
     def stop(tokens: Sequence[int]) -> bool:
-        text = tokenizer.decode(tokens[-reach:])
-        return any(each in text for each in stops)
+        last, text = _last(tokenizer.decode, tokens, reach)
+        texts = [text]
+        if len(last) == len(tokens):
+            # The first token may begin with a space, which shows behind another token only.
+            first = tokenizer.decode(tokens[:1])
+            texts.append(tokenizer.decode([tokens[0], *tokens])[len(first) :])
+        return any(each in text for each in stops for text in texts)
 
     return stop
+
+
+def _last(
+    decode: Callable[[Sequence[int]], str], tokens: Sequence[int], count: int
+) -> tuple[list[int], str]:
+    """The last ``count`` tokens and their text; a few more where they begin inside a character."""
+    start = max(len(tokens) - count, 0)
+    text = decode(tokens[start:])
+    for earlier in range(start - 1, max(start - _BEGUN, 0) - 1, -1):
+        if not text.startswith(_UNFINISHED):
+            break
+        start, text = earlier, decode(tokens[earlier:])
+    return list(tokens[start:]), text
 
 
 def _overlap(text: str, stop: str) -> int:
