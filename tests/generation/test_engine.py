@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -104,14 +105,49 @@ def test_a_prompt_with_several_sequences_is_read_once(decoder: CausalDecoder[KVC
     assert len({tuple(row.tokens) for row in rows[0]}) == 4
 
 
+def words(*allowed: int) -> tuple[tuple[int, ...], ...]:
+    """Bad words: all tokens but these."""
+    return tuple((token,) for token in range(290) if token not in allowed)
+
+
+@pytest.mark.parametrize("renormalize", [False, True])
 @pytest.mark.parametrize("options", [{}, {"temperature": 1.0}, {"num_beams": 2}])
 def test_rules_that_forbid_every_token_are_refused(
-    decoder: CausalDecoder[KVCache], options: dict[str, Any]
+    decoder: CausalDecoder[KVCache], options: dict[str, Any], renormalize: bool
 ) -> None:
-    settings = Settings(bad_words=tuple((token,) for token in range(290)), **options)
+    settings = Settings(bad_words=words(), renormalize=renormalize, **options)
 
     with pytest.raises(UsageError, match="together forbid every token"):
         generate(decoder, [[1, 2]], settings)
+
+
+def test_beams_give_no_more_texts_than_the_rules_leave(decoder: CausalDecoder[KVCache]) -> None:
+    # The beginning stands in all beams at first, and what is forbidden is ranked too.
+    settings = Settings(max_new_tokens=2, num_beams=4, sequences=4, bad_words=words(7, 9))
+
+    (rows,) = generate(decoder, [[1, 2]], settings)
+
+    assert sorted(row.tokens for row in rows) == [[7, 7], [7, 9], [9, 7], [9, 9]]
+    (rows,) = generate(decoder, [[1, 2]], replace(settings, bad_words=words(7)))
+    assert [row.tokens for row in rows] == [[7, 7]]
+
+
+@pytest.mark.parametrize("renormalize", [False, True])
+def test_a_search_ends_with_what_it_has_where_the_rules_forbid_to_go_on(
+    decoder: CausalDecoder[KVCache], renormalize: bool
+) -> None:
+    settings = Settings(
+        ends=(9,),
+        num_beams=3,
+        sequences=3,
+        bad_words=words(7, 9),
+        no_repeat_ngram=1,
+        renormalize=renormalize,
+    )
+
+    (rows,) = generate(decoder, [[1, 2]], settings)
+
+    assert sorted(row.tokens for row in rows) == [[7, 9], [9]]
 
 
 class Weighed(CausalDecoder[KVCache]):

@@ -127,6 +127,16 @@ def test_the_highest_are_those_of_topk(vocabulary: int, count: int) -> None:
     assert all(len(set(row)) == count for row in tokens.tolist())
 
 
+def test_renormalizing_a_row_without_tokens_leaves_it_so_and_hides_no_nan() -> None:
+    scores = torch.tensor([[-torch.inf] * 3, [1.0, 2.0, -torch.inf], [-torch.inf, torch.nan, 0.0]])
+
+    result = ours(scores, torch.zeros(3, 0, dtype=torch.long), {"renormalize_logits": True})
+
+    assert result[0].eq(-torch.inf).all()
+    assert result[1].exp().sum().item() == pytest.approx(1.0)
+    assert result[2].isnan().all()
+
+
 def generators(count: int) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(number) for number in range(count)]
 

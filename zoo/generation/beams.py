@@ -13,13 +13,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from zoo.generation.processors import (
-    Processor,
-    check_choice,
-    force,
-    highest,
-    processors,
-)
+from zoo.errors import UsageError
+from zoo.generation.processors import FORBIDDEN, Processor, force, highest, processors
 from zoo.generation.protocol import Decoder, State
 from zoo.generation.result import Finish, Generated, Stop, allowed, ending
 from zoo.generation.settings import Settings
@@ -27,8 +22,9 @@ from zoo.runtime import check_numbers
 
 S = TypeVar("S", bound=State)
 
-# The score of what must not be chosen, yet can be compared.
+# The score of what must not be chosen, yet can be compared; and one that no text falls below.
 _NEVER = -1e9
+_LEAST = _NEVER / 2
 
 # Rows whose logits a CPU makes at once, enough for the product's full speed; and rows that are then
 # ranked at once, so few that their scores stay in its cache. A vocabulary is long: for 256 beams of
@@ -73,6 +69,9 @@ class _Search:
             scores: Sums of log-probabilities.
             parents: The beam that each candidate continues.
             tokens: What it continues it with.
+
+        Raises:
+            UsageError: The rules forbid all that could come next, before any text has ended.
         """
         count = self.settings.num_beams
         full = len(self.pool) == count
@@ -86,13 +85,17 @@ class _Search:
                 going.append((score, parent, token))
                 continue
             ended.append((score + _NEVER, parent, token))
-            # What ranks below the first could-be beams is only there to keep the search going.
-            if rank < count and not (full and self.settings.early_stopping is True):
+            # What ranks below the first could-be beams is only there to keep the search going, as
+            # are copies of the beginning and what goes on from an end.
+            possible = rank < count and score > _LEAST
+            if possible and not (full and self.settings.early_stopping is True):
                 self._add(new, score / length**self.settings.length_penalty, finish)
         nexts = (going + ended)[:count]
         self.beams = [[*self.beams[parent], token] for _, parent, token in nexts]
         self.scores = [score for score, _, _ in nexts]
-        self.done = not going or self._finished()
+        self.done = not going or going[0][0] < _LEAST or self._finished()
+        if self.done and not self.pool:
+            raise UsageError(FORBIDDEN)
         return [parent for _, parent, _ in nexts]
 
     def _add(self, tokens: list[int], score: float, finish: Finish) -> None:
@@ -124,10 +127,12 @@ def search(
 ) -> list[list[Generated]]:
     """Find the best ``settings.sequences`` texts for each prompt, best first.
 
-    All prompts are searched at once; a prompt leaves the batch when its search is done.
+    All prompts are searched at once; a prompt leaves the batch when its search is done. It has
+    fewer texts where the rules and the allowed length leave no more.
 
     Raises:
         InputError: A prompt fills the context.
+        UsageError: The rules forbid all that a prompt could go on with.
     """
     count = settings.num_beams
     limits = [allowed(decoder, prompt, settings) for prompt in prompts]
@@ -221,7 +226,5 @@ def _rank(
     running = torch.tensor([each.scores for each in searches], device=scores.device)
     sums = values.unflatten(0, (-1, count)) + running.unsqueeze(-1)  # (P, beams, K)
     best, places = sums.flatten(1).topk(min(kept, count * V))  # (P, K)
-    if rules:
-        check_choice(best[:, 0])  # one beam may end where others go on
     tokens = tokens.unflatten(0, (-1, count)).flatten(1).gather(1, places)
     return best, places // sums.size(-1), tokens

@@ -118,7 +118,7 @@ def generate(
 ) -> list[list[Generated]]:
     """Generate ``settings.sequences`` rows for each prompt; best first where beams are compared.
 
-    Arguments and errors are those of `steps`, but beams are welcome.
+    Arguments and errors are those of `steps`, but beams are welcome, which may find fewer.
     """
     if slots < 1:
         raise UsageError(f"slots is {slots}; expected 1 row or more at once")

@@ -22,6 +22,11 @@ History = Sequence[Sequence[int]]
 
 Processor = Callable[[Tensor, History], Tensor]
 
+FORBIDDEN = (
+    "bad words and no_repeat_ngram together forbid every token that could come next; give fewer of "
+    "them, or a smaller max_new_tokens"
+)
+
 # Tokens of which `highest` takes the maximum first.
 _BLOCK = 128
 
@@ -57,10 +62,7 @@ def check_choice(best: Tensor) -> None:
         UsageError: The rules together forbid all tokens.
     """
     if (best == -math.inf).any():
-        raise UsageError(
-            "bad words and no_repeat_ngram together forbid every token that could come next; "
-            "give fewer of them, or a smaller max_new_tokens"
-        )
+        raise UsageError(FORBIDDEN)
 
 
 def highest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -205,8 +207,13 @@ def force(scores: Tensor, token: int, rows: Sequence[int]) -> Tensor:
 
 
 def renormalize(scores: Tensor, _: History) -> Tensor:
-    """Make the probabilities sum to 1 again."""
-    return scores.log_softmax(-1)
+    """Make the probabilities sum to 1 again; where no token is left, none comes back."""
+    logprobs = scores.log_softmax(-1)
+    none = logprobs[:, 0].isnan()  # as all of the row's then are
+    if none.any():
+        none &= scores.amax(-1) == -math.inf  # NaN that the network computed stays
+        logprobs[none] = -math.inf
+    return logprobs
 
 
 def _forbid(scores: Tensor, banned: Sequence[Sequence[int]]) -> Tensor:
