@@ -12,6 +12,12 @@ from zoo.errors import UsageError
 # Texts of one prompt at once: more than anybody reads, and fewer than fill a memory by themselves.
 _MOST_ROWS = 10_000
 
+# What logits in float32 can be divided or multiplied by, and stay numbers.
+_SMALLEST, _LARGEST = 1e-30, 1e30
+
+# To this power even a length of a million is a number.
+_STEEPEST = 50
+
 EarlyStopping = bool | Literal["never"]
 
 
@@ -100,28 +106,40 @@ class Settings:
             ("no_repeat_ngram", 0, None),
             ("num_beams", 1, _MOST_ROWS),
             ("sequences", 1, _MOST_ROWS),
+            ("logprobs", 0, None),
+            ("seed", -math.inf, None),
         ):
             value = getattr(self, name)
+            if value is None and name in ("logprobs", "seed"):
+                continue
             if isinstance(value, bool) or not isinstance(value, Integral):
                 raise UsageError(f"{name} is {value!r}; expected a whole number")
             if int(value) < least:
                 raise UsageError(f"{name} is {value}; expected {least} or more")
             if most is not None and int(value) > most:
                 raise UsageError(f"{name} is {value}; expected {most} or less")
-        if self.logprobs is not None and self.logprobs < 0:
-            raise UsageError(f"logprobs is {self.logprobs}; expected 0 or more alternatives")
-        if not 0 <= self.temperature < math.inf:
-            raise UsageError(f"temperature is {self.temperature}; expected 0 (greedy) or more")
+        for name in ("temperature", "top_p", "min_p", "repetition_penalty", "length_penalty"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Real):
+                raise UsageError(f"{name} is {value!r}; expected a number")
+        if self.temperature != 0 and not _SMALLEST <= self.temperature <= _LARGEST:
+            raise UsageError(
+                f"temperature is {self.temperature}; expected 0 (greedy), or {_SMALLEST} to "
+                f"{_LARGEST}"
+            )
         if not 0 < self.top_p <= 1:
             raise UsageError(f"top_p is {self.top_p}; expected above 0, and 1 at most")
         if not 0 <= self.min_p <= 1:
             raise UsageError(f"min_p is {self.min_p}; expected 0 to 1")
-        if not 0 < self.repetition_penalty < math.inf:
+        if not _SMALLEST <= self.repetition_penalty <= _LARGEST:
             raise UsageError(
-                f"repetition_penalty is {self.repetition_penalty}; expected above 0 (1 for none)"
+                f"repetition_penalty is {self.repetition_penalty}; expected {_SMALLEST} to "
+                f"{_LARGEST} (1 for none)"
             )
-        if not isinstance(self.length_penalty, Real) or not math.isfinite(self.length_penalty):
-            raise UsageError(f"length_penalty is {self.length_penalty!r}; expected a number")
+        if not -_STEEPEST <= self.length_penalty <= _STEEPEST:
+            raise UsageError(
+                f"length_penalty is {self.length_penalty}; expected -{_STEEPEST} to {_STEEPEST}"
+            )
         if not isinstance(self.early_stopping, bool) and self.early_stopping != "never":
             raise UsageError(
                 f"early_stopping is {self.early_stopping!r}; expected true, false or 'never'"
